@@ -1,0 +1,24 @@
+# Compiler options that hold for every target, and the helper that makes a room's library.
+
+add_library(nnefrun_options INTERFACE)
+target_include_directories(nnefrun_options INTERFACE "${PROJECT_SOURCE_DIR}")
+# FMA is written explicitly, so that results do not depend on the compiler's mood.
+target_compile_options(nnefrun_options INTERFACE -Wall -Wextra -Wshadow -Wno-unused-parameter -ffp-contract=off)
+if(NNEFRUN_WERROR)
+  target_compile_options(nnefrun_options INTERFACE -Werror)
+endif()
+
+# nnefrun_room(NAME target LIBS a b c): a static library of all .cpp files of the current folder.
+function(nnefrun_room name)
+  cmake_parse_arguments(ROOM "" "" "LIBS;SOURCES" ${ARGN})
+  if(NOT ROOM_SOURCES)
+    file(GLOB ROOM_SOURCES CONFIGURE_DEPENDS "${CMAKE_CURRENT_SOURCE_DIR}/*.cpp")
+  endif()
+  if(ROOM_SOURCES)
+    add_library(${name} STATIC ${ROOM_SOURCES})
+    target_link_libraries(${name} PUBLIC nnefrun_options ${ROOM_LIBS})
+  else()
+    add_library(${name} INTERFACE)
+    target_link_libraries(${name} INTERFACE nnefrun_options ${ROOM_LIBS})
+  endif()
+endfunction()
