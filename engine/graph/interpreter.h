@@ -1,0 +1,34 @@
+// The naive evaluation of a graph: node after node, by each row's eval, in f32 or whatever the facts say. Slow and
+// clear: the oracle that every plan is compared with (`--no-optimize`), and the way bodies of scans are evaluated.
+#pragma once
+
+#include <functional>
+#include <vector>
+
+#include "engine/graph/op_def.h"
+
+namespace nnefrun {
+
+// What persists between runs of one graph: a state for each stateful node, values of updated variables.
+struct GraphState {
+  std::map<uint32_t, OpState> nodes;        // by node index
+  std::map<uint32_t, Tensor> variables;     // by node index of the variable
+};
+
+struct InterpreterOptions {
+  // Called with every intermediate result (node, result, value); may be empty.
+  std::function<void(const Node&, uint32_t, const Tensor&)> observe;
+  // Asked between nodes; true stops the run with Error[cancelled].
+  std::function<bool()> cancelled;
+};
+
+// Binds the symbols of the graph's input shapes to the extents of `inputs`, checks dtype, rank, extents and the
+// assertions. `symbols` may hold values already (from --set); contradictions throw Error[symbol-clash] naming the
+// symbol, both values and both places.
+void bind_symbols(const Graph& graph, const std::vector<Tensor>& inputs, SymbolValues& symbols);
+
+// Runs the graph. `inputs` in the order of graph.inputs. Returns the outputs in order. Errors name the node.
+std::vector<Tensor> interpret(const Graph& graph, const std::vector<Tensor>& inputs, SymbolValues symbols,
+                              GraphState& state, const InterpreterOptions& options = {});
+
+}  // namespace nnefrun
