@@ -1,0 +1,27 @@
+// The table of operators: one span of rows for each family file. A family that is not listed here does not exist.
+#pragma once
+
+#include <span>
+
+#include "engine/graph/op_def.h"
+
+namespace nnefrun {
+
+std::span<const OpDef> source_rows();         // tract_core_external, variable, symbolic values, casts, random
+std::span<const OpDef> elementwise_rows();    // unary, binary, comparisons, select, clamp
+std::span<const OpDef> activation_rows();     // relu .. gelu, softmax
+std::span<const OpDef> shape_rows();          // reshape, transpose, concat, slice, pad, tile, ...
+std::span<const OpDef> indexing_rows();       // gather, scatter, topk, one_hot, non_zero, ...
+std::span<const OpDef> reduce_rows();         // sum_reduce .. argmin_reduce, moments
+std::span<const OpDef> matmul_rows();         // matmul, linear, einsum
+std::span<const OpDef> conv_rows();           // conv, deconv and the separable forms
+std::span<const OpDef> pooling_rows();        // box, debox, max_pool, sample, roi, ...
+std::span<const OpDef> resize_rows();         // up- and downsampling, tract_core_resize, grid_sample
+std::span<const OpDef> normalization_rows();  // batch_normalization .. rms_norm
+std::span<const OpDef> quant_rows();          // quantisation functions, qconv, einsum_q
+std::span<const OpDef> recurrent_rows();      // scan, sub-models, epilogues
+std::span<const OpDef> state_rows();          // delay, pulse pad, caches, exponential norms
+std::span<const OpDef> attention_rows();      // sdpa, rope, scaled masked softmax, experts
+std::span<const OpDef> signal_rows();         // fft, stft, complex
+
+}  // namespace nnefrun
