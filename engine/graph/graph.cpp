@@ -1,0 +1,206 @@
+#include "engine/graph/graph.h"
+
+#include <algorithm>
+
+#include "engine/graph/op_def.h"
+
+namespace nnefrun {
+
+Attribute Attribute::of_ints(const std::vector<int64_t>& values) {
+  List list;
+  for (const int64_t v : values) list.emplace_back(v);
+  return list;
+}
+
+Attribute Attribute::of_dims(const std::vector<Dim>& values) {
+  List list;
+  for (const Dim& v : values) list.emplace_back(v);
+  return list;
+}
+
+Attribute Attribute::of_pairs(const std::vector<std::pair<int64_t, int64_t>>& pairs) {
+  List list;
+  for (const auto& pair : pairs) {
+    Attribute item(List{pair.first, pair.second});
+    item.is_tuple = true;
+    list.push_back(std::move(item));
+  }
+  return list;
+}
+
+bool operator==(const Attribute& a, const Attribute& b) { return a.value == b.value; }
+
+std::string Graph::unique_name(std::string wanted) {
+  if (wanted.empty()) wanted = "t";
+  if (!has_name(wanted)) return wanted;
+  for (size_t k = names_.size();; ++k) {  // the count of names is a fresh suffix nearly always
+    std::string candidate = wanted + "_" + std::to_string(k);
+    if (!has_name(candidate)) return candidate;
+  }
+}
+
+Outlet Graph::add(const OpDef* op, std::vector<Outlet> inputs, std::vector<uint32_t> input_counts,
+                  std::vector<Attribute> attributes, std::vector<std::string> result_names,
+                  std::vector<std::shared_ptr<const Graph>> bodies, SourceLocation where, std::string call_chain) {
+  const Signature& signature = signature_of(op);
+  Node node;
+  node.op = op;
+  node.inputs = std::move(inputs);
+  node.input_counts = std::move(input_counts);
+  node.attributes = std::move(attributes);
+  node.bodies = std::move(bodies);
+  node.where = std::move(where);
+  node.call_chain = std::move(call_chain);
+  for (size_t i = node.attributes.size(); i < signature.attributes.size(); ++i) {
+    const auto& parameter = signature.parameters[signature.attributes[i]];
+    node.attributes.push_back(parameter.default_value.value_or(Attribute()));
+  }
+  std::vector<const Fact*> facts;
+  for (const Outlet& outlet : node.inputs) facts.push_back(&fact(outlet));
+  InferContext context(node, signature, std::move(facts), *this);
+  if (node.input_counts.size() != signature.tensors.size() || node.attributes.size() != signature.attributes.size()) {
+    throw context.fail("internal", std::string(op->name) + ": the node does not fit its signature");
+  }
+  std::vector<Fact> results;
+  try {
+    results = op->infer(context);
+  } catch (Error& error) {
+    if (!node.call_chain.empty() && error.call_chain().empty() && !error.where()) error.called_from(node.call_chain);
+    error.at(node.where);
+    throw;
+  }
+  for (Fact& result : results) {
+    for (const Dim& extent : result.shape) {
+      if (extent.is_constant() && extent.value() < 0) {
+        throw context.fail("shape-negative", std::string(op->name) + ": a result would have shape " +
+                                                 nnefrun::to_string(result.shape));
+      }
+    }
+  }
+  node.facts = std::move(results);
+  result_names.resize(node.facts.size());
+  for (std::string& result : result_names) {
+    result = unique_name(result.empty() ? std::string(op->name) : std::move(result));
+  }
+  node.result_names = std::move(result_names);
+  const auto index = static_cast<uint32_t>(nodes_.size());
+  for (uint32_t i = 0; i < node.result_names.size(); ++i) names_.emplace(node.result_names[i], Outlet{index, i});
+  nodes_.push_back(std::move(node));
+  return {index, 0};
+}
+
+Outlet Graph::add(std::string_view op, std::vector<Outlet> inputs, std::vector<Attribute> attributes, std::string name) {
+  const OpDef* row = find_op(op);
+  if (row == nullptr) throw Error("internal", "no operator row `" + std::string(op) + "`");
+  const Signature& signature = signature_of(row);
+  std::vector<uint32_t> counts(signature.tensors.size(), 1);
+  if (signature.tensors.size() == 1 && signature.parameters[signature.tensors[0]].is_array) {
+    counts[0] = static_cast<uint32_t>(inputs.size());
+  }
+  for (size_t i = inputs.size(); i < counts.size(); ++i) counts[i] = 0;  // optional ones at the end
+  return add(row, std::move(inputs), std::move(counts), std::move(attributes), {std::move(name)});
+}
+
+Outlet Graph::add_copy(const Node& node, std::vector<Outlet> inputs) {
+  Node copy = node;
+  copy.inputs = std::move(inputs);
+  const auto index = static_cast<uint32_t>(nodes_.size());
+  for (uint32_t i = 0; i < copy.result_names.size(); ++i) {
+    copy.result_names[i] = unique_name(std::move(copy.result_names[i]));
+    names_.emplace(copy.result_names[i], Outlet{index, i});
+  }
+  nodes_.push_back(std::move(copy));
+  return {index, 0};
+}
+
+Outlet Graph::add_constant(Tensor value, std::string label, std::optional<AffineQuantization> quant) {
+  static const OpDef* const variable = find_op("variable");
+  Node node;
+  node.op = variable;
+  node.attributes = {Attribute::of_ints(value.shape()), Attribute(label)};
+  node.facts = {fact_of_constant(std::move(value))};
+  node.facts[0].quant = quant;
+  node.result_names = {std::move(label)};
+  return add_copy(node, {});
+}
+
+Outlet Graph::add_external(Fact fact, std::string result_name, SourceLocation where) {
+  static const OpDef* const external = find_op("tract_core_external");
+  Node node;
+  node.op = external;
+  node.attributes = {Attribute::of_dims(fact.shape), Attribute(std::string(nnefrun::name_of(fact.dtype)))};
+  node.facts = {std::move(fact)};
+  node.result_names = {std::move(result_name)};
+  node.where = std::move(where);
+  const Outlet outlet = add_copy(node, {});
+  inputs.push_back(outlet);
+  return outlet;
+}
+
+void Graph::rename(Outlet outlet, std::string name) {
+  std::string& current = nodes_[outlet.node].result_names[outlet.result];
+  if (current == name) return;
+  names_.erase(current);
+  current = unique_name(std::move(name));
+  names_.emplace(current, outlet);
+}
+
+void Graph::declare_symbol(std::string_view symbol) {
+  if (std::find(symbols.begin(), symbols.end(), symbol) == symbols.end()) symbols.emplace_back(symbol);
+}
+
+std::string Graph::fresh_symbol(std::string_view prefix) {
+  std::string symbol(prefix);
+  for (int k = 1; std::find(symbols.begin(), symbols.end(), symbol) != symbols.end(); ++k) {
+    symbol = std::string(prefix) + "_" + std::to_string(k);
+  }
+  symbols.push_back(symbol);
+  return symbol;
+}
+
+std::vector<std::vector<uint32_t>> Graph::use_counts() const {
+  std::vector<std::vector<uint32_t>> uses;
+  uses.reserve(nodes_.size());
+  for (const Node& node : nodes_) uses.emplace_back(node.facts.size(), 0);
+  for (const Node& node : nodes_) {
+    for (const Outlet& input : node.inputs) ++uses[input.node][input.result];
+  }
+  for (const GraphOutput& output : outputs) ++uses[output.outlet.node][output.outlet.result];
+  for (const auto& update : updates) {
+    ++uses[update.first.node][update.first.result];
+    ++uses[update.second.node][update.second.result];
+  }
+  return uses;
+}
+
+Graph without_dead_nodes(const Graph& graph) {
+  const auto& nodes = graph.nodes();
+  std::vector<bool> live(nodes.size(), false);
+  for (const Outlet& input : graph.inputs) live[input.node] = true;
+  for (const GraphOutput& output : graph.outputs) live[output.outlet.node] = true;
+  for (const auto& update : graph.updates) live[update.first.node] = live[update.second.node] = true;
+  for (size_t i = nodes.size(); i-- > 0;) {
+    live[i] = live[i] || nodes[i].op->stateful;
+    if (!live[i]) continue;
+    for (const Outlet& input : nodes[i].inputs) live[input.node] = true;
+  }
+  Graph out;
+  out.name = graph.name;
+  out.symbols = graph.symbols;
+  out.assertions = graph.assertions;
+  out.properties = graph.properties;
+  std::vector<uint32_t> moved(nodes.size(), 0);
+  const auto map = [&](Outlet outlet) { return Outlet{moved[outlet.node], outlet.result}; };
+  for (size_t i = 0; i < nodes.size(); ++i) {
+    if (!live[i]) continue;
+    std::vector<Outlet> inputs;
+    for (const Outlet& input : nodes[i].inputs) inputs.push_back(map(input));
+    moved[i] = out.add_copy(nodes[i], std::move(inputs)).node;
+  }
+  for (const Outlet& input : graph.inputs) out.inputs.push_back(map(input));
+  for (const GraphOutput& output : graph.outputs) out.outputs.push_back({map(output.outlet), output.name});
+  for (const auto& update : graph.updates) out.updates.emplace_back(map(update.first), map(update.second));
+  return out;
+}
+
+}  // namespace nnefrun

@@ -1,0 +1,150 @@
+#include "engine/graph/interpreter.h"
+
+#include <algorithm>
+
+namespace nnefrun {
+namespace {
+
+// Binds or checks the symbols of one shape. `place` names the tensor in messages; `origin` remembers who bound what.
+void bind_shape(const DimShape& declared, const Shape& actual, const std::string& place, std::string_view code,
+                SymbolValues& symbols, std::map<std::string, std::string>& origin) {
+  if (declared.size() != actual.size()) {
+    throw Error(code, place + " has rank " + std::to_string(actual.size()) + " " + to_string(actual) +
+                          ", expected rank " + std::to_string(declared.size()) + " " + to_string(declared));
+  }
+  for (size_t axis = 0; axis < declared.size(); ++axis) {
+    if (const auto value = declared[axis].evaluate(symbols)) {
+      if (*value == actual[axis]) continue;
+      Error error(declared[axis].is_constant() ? code : "symbol-clash",
+                  place + " has extent " + std::to_string(actual[axis]) + " on axis " + std::to_string(axis) + ", but `" +
+                      declared[axis].to_string() + "` is " + std::to_string(*value));
+      for (const auto& symbol : declared[axis].symbols()) {
+        const auto it = origin.find(symbol);
+        error.note("symbol `" + symbol + "` = " + std::to_string(symbols.at(symbol)) +
+                   (it == origin.end() ? " was given" : " was bound by " + it->second));
+      }
+      error.note("declared shape " + to_string(declared) + ", got " + to_string(actual));
+      throw error;
+    }
+    if (const auto solved = declared[axis].solve(actual[axis], symbols)) {
+      if (solved->second < 0) {
+        throw Error("symbol-clash", place + " makes symbol `" + solved->first + "` negative: `" +
+                                        declared[axis].to_string() + "` is " + std::to_string(actual[axis]));
+      }
+      symbols[solved->first] = solved->second;
+      origin[solved->first] = place;
+    }
+  }
+}
+
+void check_assertions(const Graph& graph, const SymbolValues& symbols) {
+  std::map<std::string, bool> scenarios;
+  for (const Assertion& assertion : graph.assertions) {
+    const auto value = assertion.expression.evaluate(symbols);
+    const bool holds = !value || (assertion.equality ? *value == 0 : *value >= 0);
+    if (!assertion.scenario.empty()) {
+      auto [it, fresh] = scenarios.try_emplace(assertion.scenario, true);
+      it->second = it->second && holds;
+    } else if (!holds) {
+      Error error("assertion", "the inputs contradict `tract_assert " + assertion.text + "`");
+      for (const auto& symbol : assertion.expression.symbols()) {
+        error.note("symbol `" + symbol + "` = " + std::to_string(symbols.at(symbol)));
+      }
+      throw error;
+    }
+  }
+  const bool possible = std::any_of(scenarios.begin(), scenarios.end(), [](const auto& s) { return s.second; });
+  if (!scenarios.empty() && !possible) {
+    std::string names;
+    for (const auto& scenario : scenarios) names += (names.empty() ? "`" : ", `") + scenario.first + "`";
+    throw Error("assertion", "the inputs fit none of the model's scenarios " + names);
+  }
+}
+
+}  // namespace
+
+void bind_symbols(const Graph& graph, const std::vector<Tensor>& inputs, SymbolValues& symbols) {
+  if (inputs.size() != graph.inputs.size()) {
+    throw Error("input-count", std::to_string(inputs.size()) + " inputs given, the graph has " +
+                                   std::to_string(graph.inputs.size()));
+  }
+  std::map<std::string, std::string> origin;
+  for (size_t i = 0; i < inputs.size(); ++i) {
+    const Fact& fact = graph.fact(graph.inputs[i]);
+    const std::string place = "input `" + graph.name_of(graph.inputs[i]) + "`";
+    if (fact.dtype != inputs[i].dtype()) {
+      throw Error("input-dtype", place + " is " + std::string(name_of(inputs[i].dtype())) + ", expected " +
+                                     std::string(name_of(fact.dtype)))
+          .note("declared as " + fact.to_string());
+    }
+    bind_shape(fact.shape, inputs[i].shape(), place, "input-shape", symbols, origin);
+  }
+  // An extent such as `min(S, 4)` is checked once the others have bound its symbols.
+  for (size_t i = 0; i < inputs.size(); ++i) {
+    const Fact& fact = graph.fact(graph.inputs[i]);
+    bind_shape(fact.shape, inputs[i].shape(), "input `" + graph.name_of(graph.inputs[i]) + "`", "input-shape", symbols,
+               origin);
+  }
+  check_assertions(graph, symbols);
+}
+
+std::vector<Tensor> interpret(const Graph& graph, const std::vector<Tensor>& inputs, SymbolValues symbols,
+                              GraphState& state, const InterpreterOptions& options) {
+  bind_symbols(graph, inputs, symbols);
+  const auto& nodes = graph.nodes();
+  std::vector<std::vector<Tensor>> values(nodes.size());
+  for (size_t i = 0; i < inputs.size(); ++i) values[graph.inputs[i].node] = {inputs[i]};
+
+  auto uses = graph.use_counts();
+  std::map<std::string, std::string> origin;
+  for (uint32_t index = 0; index < nodes.size(); ++index) {
+    const Node& node = nodes[index];
+    if (options.cancelled && options.cancelled()) throw Error("cancelled", "the run was cancelled");
+    if (!values[index].empty()) continue;  // an input
+    if (node.facts.size() == 1 && node.facts[0].constant) {
+      const auto kept = state.variables.find(index);
+      values[index] = {kept == state.variables.end() ? *node.facts[0].constant : kept->second};
+    } else {
+      std::vector<Tensor> arguments;
+      for (const Outlet& input : node.inputs) arguments.push_back(values[input.node][input.result]);
+      OpState* own = node.op->stateful ? &state.nodes[index] : nullptr;
+      EvalContext context(node, signature_of(node.op), graph, std::move(arguments), symbols, own);
+      if (node.op->eval == nullptr) throw context.fail("internal", std::string(node.op->name) + " cannot be evaluated");
+      try {
+        values[index] = node.op->eval(context);
+      } catch (Error& error) {
+        error.at(node.where);
+        error.note("while computing `" + node.result_names[0] + "` = " + std::string(node.op->name) + "(...)");
+        throw;
+      }
+      // What only the data could tell is bound now (tract-opl 6.5, step 5).
+      for (uint32_t r = 0; r < node.facts.size(); ++r) {
+        if (node.facts[r].dtype != values[index][r].dtype()) {
+          throw context.fail("internal", std::string(node.op->name) + " computed " +
+                                             std::string(name_of(values[index][r].dtype())) + " where " +
+                                             node.facts[r].to_string() + " was inferred");
+        }
+        bind_shape(node.facts[r].shape, values[index][r].shape(), "the value `" + node.result_names[r] + "`",
+                   "shape-mismatch", symbols, origin);
+      }
+    }
+    if (options.observe) {
+      for (uint32_t r = 0; r < values[index].size(); ++r) options.observe(node, r, values[index][r]);
+    }
+    // Values are dropped after their last reader.
+    for (const Outlet& input : node.inputs) {
+      if (--uses[input.node][input.result] == 0) values[input.node][input.result] = Tensor();
+    }
+  }
+  std::vector<Tensor> results;
+  for (const GraphOutput& output : graph.outputs) results.push_back(values[output.outlet.node][output.outlet.result]);
+  // Updates are committed together, after everything has read the old values (nnef-1.0 section 8.2).
+  std::vector<std::pair<uint32_t, Tensor>> committed;
+  for (const auto& update : graph.updates) {
+    committed.emplace_back(update.first.node, values[update.second.node][update.second.result]);
+  }
+  for (auto& update : committed) state.variables[update.first] = std::move(update.second);
+  return results;
+}
+
+}  // namespace nnefrun
