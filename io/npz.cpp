@@ -24,6 +24,7 @@ Error malformed(const std::string& name, const std::string& why) {
 }
 
 uint32_t crc_of(uint32_t crc, const void* data, size_t bytes) {
+  if (bytes == 0) return crc;  // zlib takes a null pointer for a wish to start anew
   return static_cast<uint32_t>(crc32_z(crc, static_cast<const Bytef*>(data), bytes));
 }
 

@@ -44,6 +44,7 @@ TEST_CASE("npz: arrays come back in order, stored and deflated", "[io]") {
                          random_tensor(random, dtype, random_shape(random)));
     }
     items.emplace_back("zeros", Tensor::zeros(DataType::f32, {1000}));
+    items.emplace_back("none", Tensor());
     const NamedTensors back = parse(written(items, deflate));
     REQUIRE(back.size() == items.size());
     for (size_t i = 0; i < items.size(); ++i) {
