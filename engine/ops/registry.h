@@ -7,7 +7,8 @@
 
 namespace nnefrun {
 
-std::span<const OpDef> source_rows();         // tract_core_external, variable, symbolic values, casts, random
+std::span<const OpDef> source_rows();         // tract_core_external, variable, symbolic values, casts
+std::span<const OpDef> random_rows();         // tract_onnx_random, tract_onnx_multinomial
 std::span<const OpDef> elementwise_rows();    // unary, binary, comparisons, select, clamp
 std::span<const OpDef> activation_rows();     // relu .. gelu, softmax
 std::span<const OpDef> shape_rows();          // reshape, transpose, concat, slice, pad, tile, ...
@@ -15,12 +16,15 @@ std::span<const OpDef> indexing_rows();       // gather, scatter, topk, one_hot,
 std::span<const OpDef> reduce_rows();         // sum_reduce .. argmin_reduce, moments
 std::span<const OpDef> matmul_rows();         // matmul, linear, einsum
 std::span<const OpDef> conv_rows();           // conv, deconv and the separable forms
-std::span<const OpDef> pooling_rows();        // box, debox, max_pool, sample, roi, ...
+std::span<const OpDef> pooling_rows();        // box, debox, max_pool, sample, ...
+std::span<const OpDef> roi_rows();            // regions of interest
 std::span<const OpDef> resize_rows();         // up- and downsampling, tract_core_resize, grid_sample
 std::span<const OpDef> normalization_rows();  // batch_normalization .. rms_norm
-std::span<const OpDef> quant_rows();          // quantisation functions, qconv, einsum_q
+std::span<const OpDef> quant_rows();          // quantisation functions, softmax of codes
+std::span<const OpDef> quant_product_rows();  // qconv, qmatmul, einsum_q
 std::span<const OpDef> recurrent_rows();      // scan, sub-models, epilogues
-std::span<const OpDef> state_rows();          // delay, pulse pad, caches, exponential norms
+std::span<const OpDef> state_rows();          // delay, pulse pad, exponential norms
+std::span<const OpDef> cache_rows();          // key and value caches, recurrent attention
 std::span<const OpDef> attention_rows();      // sdpa, rope, scaled masked softmax, experts
 std::span<const OpDef> signal_rows();         // fft, stft, complex
 

@@ -15,15 +15,16 @@ void check_range(const NodeReader& c, std::string_view attribute, const Dim& val
   if (!value.is_constant()) return;
   if (value.value() < minimum || value.value() > kLargest) {
     throw c.fail("attribute-range", c.signature().name + ": " + std::string(attribute) + " holds " +
-                                        value.to_string() + ", which is not between " + std::to_string(minimum) +
-                                        " and " + std::to_string(kLargest));
+                                        value.to_string() + ", which is not between " +
+                                        std::to_string(minimum) + " and " + std::to_string(kLargest));
   }
 }
 
 void check_length(const NodeReader& c, std::string_view attribute, size_t got, size_t expected) {
   if (got == 0 || got == expected) return;
-  throw c.fail("attribute-length", c.signature().name + ": " + std::string(attribute) + " has " + std::to_string(got) +
-                                       " entries, but the window has " + std::to_string(expected) + " axes");
+  throw c.fail("attribute-length", c.signature().name + ": " + std::string(attribute) + " has " +
+                                       std::to_string(got) + " entries, but the window has " +
+                                       std::to_string(expected) + " axes");
 }
 
 std::vector<Dim> ones_if_empty(std::vector<Dim> values, size_t count) {
@@ -71,9 +72,10 @@ void check_reflection(const NodeReader& c, const WindowSpec& w, size_t axis, con
   for (const Dim& overhang : {before, after}) {
     const Dim missing = overhang - reach;
     if (missing.is_constant() && missing.value() > 0 && !(overhang.is_constant() && overhang.value() <= 0)) {
-      throw c.fail("border-domain", c.signature().name + ": the window hangs over by " + overhang.to_string() +
-                                        " cells" + axis_text(axis) + ", but " + up.to_string() +
-                                        " cells can be reflected only " + reach.to_string() + " far");
+      throw c.fail("border-domain", c.signature().name + ": the window hangs over by " +
+                                        overhang.to_string() + " cells" + axis_text(axis) + ", but " +
+                                        up.to_string() + " cells can be reflected only " + reach.to_string() +
+                                        " far");
     }
   }
 }
@@ -130,8 +132,9 @@ DimShape down_extents(const NodeReader& c, const WindowSpec& w, const DimShape& 
       // An empty axis under a window of one cell stays empty.
       const bool empty = up.is(0) && w.size[i].is(1);
       if (room.is_constant() && room.value() < 0 && !empty) {
-        throw c.fail("shape-mismatch", c.signature().name + ": the window covers " + field_of(w, i).to_string() +
-                                           " cells" + axis_text(i) + ", but the padded input has only " +
+        throw c.fail("shape-mismatch", c.signature().name + ": the window covers " +
+                                           field_of(w, i).to_string() + " cells" + axis_text(i) +
+                                           ", but the padded input has only " +
                                            (before + up + w.padding[i].second).to_string());
       }
       out.push_back(empty ? Dim(0) : Dim::floor_div(room, w.stride[i]) + 1);
@@ -141,21 +144,23 @@ DimShape down_extents(const NodeReader& c, const WindowSpec& w, const DimShape& 
   return out;
 }
 
-DimShape up_extents(const NodeReader& c, const WindowSpec& w, const DimShape& downscaled, const DimShape& wanted) {
+DimShape up_extents(const NodeReader& c, const WindowSpec& w, const DimShape& downscaled,
+                    const DimShape& wanted) {
   DimShape out;
   for (size_t i = 0; i < w.axes(); ++i) {
     const Dim& down = downscaled[i];
     if (!wanted.empty()) {
       const Dim& up = wanted[i];
-      const Dim back = w.automatic ? divided_up(up, w.stride[i])
-                                   : Dim::floor_div(w.padding[i].first + up + w.padding[i].second - field_of(w, i),
-                                                    w.stride[i]) +
-                                         1;
+      const Dim back =
+          w.automatic
+              ? divided_up(up, w.stride[i])
+              : Dim::floor_div(w.padding[i].first + up + w.padding[i].second - field_of(w, i), w.stride[i]) +
+                    1;
       const Dim difference = back - down;
       if (difference.is_constant() && difference.value() != 0) {
-        throw c.fail("shape-mismatch", c.signature().name + ": output_shape asks for " + up.to_string() + " cells" +
-                                           axis_text(i) + ", which correspond to an input of " + back.to_string() +
-                                           ", but the input has " + down.to_string());
+        throw c.fail("shape-mismatch", c.signature().name + ": output_shape asks for " + up.to_string() +
+                                           " cells" + axis_text(i) + ", which correspond to an input of " +
+                                           back.to_string() + ", but the input has " + down.to_string());
       }
       out.push_back(up);
     } else if (w.automatic) {
@@ -164,19 +169,20 @@ DimShape up_extents(const NodeReader& c, const WindowSpec& w, const DimShape& do
       out.push_back((down - 1) * w.stride[i] + field_of(w, i) - w.padding[i].first - w.padding[i].second);
     }
     if (out.back().is_constant() && out.back().value() < 0) {
-      throw c.fail("shape-mismatch", c.signature().name + ": the result would have " + out.back().to_string() +
-                                         " cells" + axis_text(i));
+      throw c.fail("shape-mismatch", c.signature().name + ": the result would have " +
+                                         out.back().to_string() + " cells" + axis_text(i));
     }
   }
   return out;
 }
 
-std::vector<int64_t> known_integers(const NodeReader& c, std::string_view attribute, const std::vector<Dim>& dims) {
+std::vector<int64_t> known_integers(const NodeReader& c, std::string_view attribute,
+                                    const std::vector<Dim>& dims) {
   std::vector<int64_t> out;
   for (const Dim& d : dims) {
     if (!d.is_constant()) {
-      throw c.fail("symbol-unknown", c.signature().name + ": " + std::string(attribute) + " is " + d.to_string() +
-                                         ", which has no value yet");
+      throw c.fail("symbol-unknown", c.signature().name + ": " + std::string(attribute) + " is " +
+                                         d.to_string() + ", which has no value yet");
     }
     out.push_back(d.value());
   }
@@ -190,8 +196,8 @@ std::vector<WindowAxis> window_axes(const NodeReader& c, const WindowSpec& w, co
   const auto dilation = known_integers(c, "dilation", w.dilation);
   std::vector<WindowAxis> out;
   for (size_t i = 0; i < w.axes(); ++i) {
-    const Dim before =
-        w.automatic ? Dim::floor_div(automatic_total(w, i, upscaled[i], downscaled[i]), 2) : w.padding[i].first;
+    const Dim before = w.automatic ? Dim::floor_div(automatic_total(w, i, upscaled[i], downscaled[i]), 2)
+                                   : w.padding[i].first;
     out.push_back({size[i], stride[i], dilation[i], known_integers(c, "padding", {before})[0]});
   }
   return out;
@@ -208,8 +214,9 @@ int64_t border_index(const NodeReader& c, Border border, int64_t i, int64_t exte
     case Border::reflect_even: index = i < 0 ? -i - 1 : 2 * extent - 1 - i; break;
   }
   if (index < 0 || index >= extent) {
-    throw c.fail("border-domain", c.signature().name + ": the border cannot supply cell " + std::to_string(i) +
-                                      " of an axis of " + std::to_string(extent) + " cells");
+    throw c.fail("border-domain", c.signature().name + ": the border cannot supply cell " +
+                                      std::to_string(i) + " of an axis of " + std::to_string(extent) +
+                                      " cells");
   }
   return index;
 }
