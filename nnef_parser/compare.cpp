@@ -10,8 +10,8 @@ namespace {
 
 using NameSet = std::unordered_set<std::string_view>;
 
-// Compares two expressions with an explicit stack, so that long chains cannot exhaust the call stack. Names in
-// `renamable` may differ as long as the correspondence is one to one.
+// Compares two expressions with an explicit stack, so that long chains cannot exhaust the call stack. Names
+// in `renamable` may differ as long as the correspondence is one to one.
 class Comparison {
  public:
   Comparison() = default;
@@ -64,8 +64,10 @@ class Comparison {
     switch (x.kind) {
       case ExpressionKind::identifier: return equal_names(x.as<Identifier>()->name, y.as<Identifier>()->name);
       case ExpressionKind::literal: return literals(*x.as<Literal>(), *y.as<Literal>());
-      case ExpressionKind::array: return lists(x.as<ArrayExpression>()->items, y.as<ArrayExpression>()->items);
-      case ExpressionKind::tuple: return lists(x.as<TupleExpression>()->items, y.as<TupleExpression>()->items);
+      case ExpressionKind::array:
+        return lists(x.as<ArrayExpression>()->items, y.as<ArrayExpression>()->items);
+      case ExpressionKind::tuple:
+        return lists(x.as<TupleExpression>()->items, y.as<TupleExpression>()->items);
       case ExpressionKind::range: {
         const auto &a = *x.as<RangeExpression>(), &b = *y.as<RangeExpression>();
         push(a.target, b.target);
@@ -86,7 +88,8 @@ class Comparison {
       }
       case ExpressionKind::invocation: {
         const auto &a = *x.as<Invocation>(), &b = *y.as<Invocation>();
-        if (a.name != b.name || a.generic != b.generic || a.arguments.size() != b.arguments.size()) return false;
+        if (a.name != b.name || a.generic != b.generic || a.arguments.size() != b.arguments.size())
+          return false;
         for (size_t i = 0; i < a.arguments.size(); ++i) {
           if (a.arguments[i].name != b.arguments[i].name) return false;
           push(a.arguments[i].value, b.arguments[i].value);
@@ -181,7 +184,8 @@ bool same(const FragmentDefinition& a, const FragmentDefinition& b) {
   }
   for (size_t i = 0; i < a.parameters.size(); ++i) {
     const Parameter &p = a.parameters[i], &q = b.parameters[i];
-    if (p.name != q.name || !same(*p.type, *q.type) || !same_defaults(p.default_value, q.default_value)) return false;
+    if (p.name != q.name || !same(*p.type, *q.type) || !same_defaults(p.default_value, q.default_value))
+      return false;
   }
   for (size_t i = 0; i < a.results.size(); ++i) {
     if (a.results[i].name != b.results[i].name || !same(*a.results[i].type, *b.results[i].type)) return false;
@@ -222,7 +226,8 @@ bool same_computation(const FragmentDefinition& a, const FragmentDefinition& b) 
     if (!comparison.equal_names(a.results[i].name, b.results[i].name)) return false;
   }
   for (size_t i = 0; i < a.body.size(); ++i) {
-    if (!comparison.equal(a.body[i].left, b.body[i].left) || !comparison.equal(a.body[i].right, b.body[i].right)) {
+    if (!comparison.equal(a.body[i].left, b.body[i].left) ||
+        !comparison.equal(a.body[i].right, b.body[i].right)) {
       return false;
     }
   }

@@ -54,12 +54,14 @@ std::string to_string(const TypeSpec& type) {
 
 bool contains_tensor(const TypeSpec& type) {
   if (type.kind == TypeSpec::Kind::tensor) return true;
-  return std::any_of(type.items.begin(), type.items.end(), [](const TypeSpec* t) { return contains_tensor(*t); });
+  return std::any_of(type.items.begin(), type.items.end(),
+                     [](const TypeSpec* t) { return contains_tensor(*t); });
 }
 
 bool contains_generic(const TypeSpec& type) {
   if (type.primitive == PrimitiveType::generic) return true;
-  return std::any_of(type.items.begin(), type.items.end(), [](const TypeSpec* t) { return contains_generic(*t); });
+  return std::any_of(type.items.begin(), type.items.end(),
+                     [](const TypeSpec* t) { return contains_generic(*t); });
 }
 
 std::string_view symbol_of(UnaryOperator op) {
@@ -72,8 +74,8 @@ std::string_view symbol_of(UnaryOperator op) {
 }
 
 std::string_view symbol_of(BinaryOperator op) {
-  static constexpr std::string_view kSymbols[] = {"in", "&&", "||", "<", "<=", ">", ">=", "==", "!=",
-                                                  "+",  "-",  "*",  "/", "^"};
+  static constexpr std::string_view kSymbols[] = {
+      "in", "&&", "||", "<", "<=", ">", ">=", "==", "!=", "+", "-", "*", "/", "^"};
   return kSymbols[static_cast<size_t>(op)];
 }
 

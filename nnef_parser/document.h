@@ -1,9 +1,10 @@
-// Document: what a graph.nnef says, in the specification's nouns (NNEF 1.0.5 sections 2-6; tract OPL section 2).
+// Document: what a graph.nnef says, in the specification's nouns (NNEF 1.0.5 sections 2-6; tract OPL section
+// 2).
 //
-// A Document knows no shapes and no element types beyond the written ones. Its nodes are small, immutable and live
-// in the document's arena; names and strings are views of the source text or of the arena, so everything that was
-// taken from a Document is valid exactly as long as the Document (moving it is harmless). Reading a Document from
-// several threads is safe, building one is not.
+// A Document knows no shapes and no element types beyond the written ones. Its nodes are small, immutable and
+// live in the document's arena; names and strings are views of the source text or of the arena, so everything
+// that was taken from a Document is valid exactly as long as the Document (moving it is harmless). Reading a
+// Document from several threads is safe, building one is not.
 #pragma once
 
 #include <cstddef>
@@ -21,9 +22,9 @@
 
 namespace nnefrun {
 
-// How a text is read. `automatic` is only a request: a document that declares `extension nnefrun_engine 1;` is read as
-// `engine` whatever was asked for, one that declares a `tract_*` extension as `tract`, and any other one as a lenient
-// `khronos`. Asking for `khronos` means the strict reading of the 1.0.5 text.
+// How a text is read. `automatic` is only a request: a document that declares `extension nnefrun_engine 1;`
+// is read as `engine` whatever was asked for, one that declares a `tract_*` extension as `tract`, and any
+// other one as a lenient `khronos`. Asking for `khronos` means the strict reading of the 1.0.5 text.
 enum class Dialect : uint8_t { automatic, khronos, tract, engine };
 std::string_view name_of(Dialect dialect);
 
@@ -48,7 +49,8 @@ struct SourceText {
 struct TypeSpec {
   enum class Kind : uint8_t { primitive, tensor, array, tuple };
   Kind kind = Kind::primitive;
-  std::optional<PrimitiveType> primitive;  // primitive: the type. tensor: the item type, absent for `tensor<>`
+  std::optional<PrimitiveType>
+      primitive;  // primitive: the type. tensor: the item type, absent for `tensor<>`
   std::span<const TypeSpec* const> items;  // array: the one item type. tuple: two or more
 };
 // As it is written in a declaration, e.g. "(integer,scalar)[]".
@@ -57,12 +59,36 @@ bool contains_tensor(const TypeSpec& type);
 bool contains_generic(const TypeSpec& type);
 
 enum class ExpressionKind : uint8_t {
-  identifier, literal, array, tuple, unary, binary, conditional, subscript, range, comprehension, invocation, builtin
+  identifier,
+  literal,
+  array,
+  tuple,
+  unary,
+  binary,
+  conditional,
+  subscript,
+  range,
+  comprehension,
+  invocation,
+  builtin
 };
 
 enum class UnaryOperator : uint8_t { plus, minus, logical_not };
 enum class BinaryOperator : uint8_t {
-  in, logical_and, logical_or, lt, le, gt, ge, eq, ne, add, sub, mul, div, pow
+  in,
+  logical_and,
+  logical_or,
+  lt,
+  le,
+  gt,
+  ge,
+  eq,
+  ne,
+  add,
+  sub,
+  mul,
+  div,
+  pow
 };
 std::string_view symbol_of(UnaryOperator op);   // "-"
 std::string_view symbol_of(BinaryOperator op);  // "<="
@@ -122,7 +148,8 @@ struct UnaryExpression : Expression {
   UnaryOperator op() const { return static_cast<UnaryOperator>(detail); }
 };
 
-// place is that of the operator. The left spine of a chain may be long (a + b + c + ...): walk it, do not recurse.
+// place is that of the operator. The left spine of a chain may be long (a + b + c + ...): walk it, do not
+// recurse.
 struct BinaryExpression : Expression {
   static constexpr ExpressionKind kKind = ExpressionKind::binary;
   const Expression* left;
@@ -288,7 +315,8 @@ class Document {
   const ArrayExpression* integers(std::span<const int64_t> values);
   const TupleExpression* tuple(std::span<const Expression* const> items, Place place = {});
   const UnaryExpression* unary(UnaryOperator op, const Expression* operand, Place place = {});
-  const BinaryExpression* binary(BinaryOperator op, const Expression* left, const Expression* right, Place place = {});
+  const BinaryExpression* binary(BinaryOperator op, const Expression* left, const Expression* right,
+                                 Place place = {});
   const Invocation* call(std::string_view name, std::span<const Argument> arguments,
                          std::optional<PrimitiveType> generic = {}, Place place = {});
   const TypeSpec* type(PrimitiveType primitive);
@@ -318,14 +346,15 @@ class Document {
   std::unique_ptr<Arena> arena_;
 };
 
-// Equal but for places, spelling and white space: what parse-print-parse keeps. NaN literals are equal to each other.
+// Equal but for places, spelling and white space: what parse-print-parse keeps. NaN literals are equal to
+// each other.
 bool same(const Expression& a, const Expression& b);
 bool same(const TypeSpec& a, const TypeSpec& b);
 bool same(const FragmentDefinition& a, const FragmentDefinition& b);
 bool same(const Document& a, const Document& b);
 
-// Whether two fragments compute the same by their texts: equal parameters (names, order, defaults; types are not
-// compared) and bodies that are equal up to the names of results and locals. Both need a body.
+// Whether two fragments compute the same by their texts: equal parameters (names, order, defaults; types are
+// not compared) and bodies that are equal up to the names of results and locals. Both need a body.
 bool same_computation(const FragmentDefinition& a, const FragmentDefinition& b);
 
 // Calls visit(invocation) for every invocation inside, in no particular order; no recursion.

@@ -29,19 +29,39 @@ struct Keyword {
   std::string_view text;
   TokenKind kind;
 };
-constexpr Keyword kKeywords[] = {
-    {"version", TokenKind::kw_version},     {"extension", TokenKind::kw_extension}, {"graph", TokenKind::kw_graph},
-    {"fragment", TokenKind::kw_fragment},   {"tensor", TokenKind::kw_tensor},       {"integer", TokenKind::kw_integer},
-    {"scalar", TokenKind::kw_scalar},       {"logical", TokenKind::kw_logical},     {"string", TokenKind::kw_string},
-    {"shape_of", TokenKind::kw_shape_of},   {"length_of", TokenKind::kw_length_of},
-    {"range_of", TokenKind::kw_range_of},   {"for", TokenKind::kw_for},             {"in", TokenKind::kw_in},
-    {"yield", TokenKind::kw_yield},         {"if", TokenKind::kw_if},               {"else", TokenKind::kw_else},
-    {"true", TokenKind::kw_true},           {"false", TokenKind::kw_false}};
+constexpr Keyword kKeywords[] = {{"version", TokenKind::kw_version},
+                                 {"extension", TokenKind::kw_extension},
+                                 {"graph", TokenKind::kw_graph},
+                                 {"fragment", TokenKind::kw_fragment},
+                                 {"tensor", TokenKind::kw_tensor},
+                                 {"integer", TokenKind::kw_integer},
+                                 {"scalar", TokenKind::kw_scalar},
+                                 {"logical", TokenKind::kw_logical},
+                                 {"string", TokenKind::kw_string},
+                                 {"shape_of", TokenKind::kw_shape_of},
+                                 {"length_of", TokenKind::kw_length_of},
+                                 {"range_of", TokenKind::kw_range_of},
+                                 {"for", TokenKind::kw_for},
+                                 {"in", TokenKind::kw_in},
+                                 {"yield", TokenKind::kw_yield},
+                                 {"if", TokenKind::kw_if},
+                                 {"else", TokenKind::kw_else},
+                                 {"true", TokenKind::kw_true},
+                                 {"false", TokenKind::kw_false}};
 
 TokenKind keyword_or_identifier(std::string_view text) {
   if (text.size() < 2 || text.size() > 9) return TokenKind::identifier;
   switch (text[0]) {  // the first letters of the keywords
-    case 'e': case 'f': case 'g': case 'i': case 'l': case 'r': case 's': case 't': case 'v': case 'y': break;
+    case 'e':
+    case 'f':
+    case 'g':
+    case 'i':
+    case 'l':
+    case 'r':
+    case 's':
+    case 't':
+    case 'v':
+    case 'y': break;
     default: return TokenKind::identifier;
   }
   for (const Keyword& keyword : kKeywords) {
@@ -66,7 +86,11 @@ std::string describe(const Token& token) {
 }
 
 Lexer::Lexer(const SourceText* source, bool strict)
-    : source_(source), at_(source->text->data()), end_(at_ + source->text->size()), line_begin_(at_), strict_(strict) {
+    : source_(source),
+      at_(source->text->data()),
+      end_(at_ + source->text->size()),
+      line_begin_(at_),
+      strict_(strict) {
   if (!strict && end_ - at_ >= 3 && std::memcmp(at_, "\xEF\xBB\xBF", 3) == 0) {
     at_ += 3;  // a byte order mark
     line_begin_ = at_;
@@ -125,7 +149,8 @@ Token Lexer::number() {
   }
   if (at_ < end_ && (is(*at_, kName) || *at_ == '.')) {
     fail("malformed-number",
-         std::string("`") + *at_ + "` cannot follow the number " + std::string(begin, at_).substr(0, 40), at_);
+         std::string("`") + *at_ + "` cannot follow the number " + std::string(begin, at_).substr(0, 40),
+         at_);
   }
   Token token;
   token.kind = TokenKind::number;
@@ -217,7 +242,8 @@ Token Lexer::next() {
     case '{':
       if (!strict_ && (following == '{' || following == '%')) {
         fail("template-unsupported",
-             "the text is a template (Jinja), which is not rendered here: render it first, or export the model "
+             "the text is a template (Jinja), which is not rendered here: render it first, or export the "
+             "model "
              "without templates",
              at_, 2);
       }
@@ -238,12 +264,14 @@ Token Lexer::next() {
     case '=': token.kind = either('=', TokenKind::equal_equal, TokenKind::equals); break;
     case '!': token.kind = either('=', TokenKind::not_equal, TokenKind::logical_not); break;
     case '&':
-      if (following != '&') fail("illegal-character", "a single `&` has no meaning; the operator is `&&`", at_);
+      if (following != '&')
+        fail("illegal-character", "a single `&` has no meaning; the operator is `&&`", at_);
       token.kind = TokenKind::logical_and;
       length = 2;
       break;
     case '|':
-      if (following != '|') fail("illegal-character", "a single `|` has no meaning; the operator is `||`", at_);
+      if (following != '|')
+        fail("illegal-character", "a single `|` has no meaning; the operator is `||`", at_);
       token.kind = TokenKind::logical_or;
       length = 2;
       break;
@@ -317,7 +345,8 @@ double scalar_value(const Token& token, const SourceText& source) {
   // Out of range: too small is zero or a denormal, too large is an error.
   value = std::strtod(std::string(token.text).c_str(), nullptr);
   if (value > std::numeric_limits<double>::max()) {
-    throw Error("malformed-number", "the number " + std::string(token.text.substr(0, 60)) + " is too large for a scalar",
+    throw Error("malformed-number",
+                "the number " + std::string(token.text.substr(0, 60)) + " is too large for a scalar",
                 source.locate(token.place));
   }
   return value;

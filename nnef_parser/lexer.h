@@ -1,5 +1,5 @@
-// Lexer: cuts a text into tokens (NNEF 1.0.5 section 2; tract OPL section 2.2). Used by the parsers of graph.nnef and of
-// graph.quant. Copying a Lexer is cheap and is how one looks ahead.
+// Lexer: cuts a text into tokens (NNEF 1.0.5 section 2; tract OPL section 2.2). Used by the parsers of
+// graph.nnef and of graph.quant. Copying a Lexer is cheap and is how one looks ahead.
 #pragma once
 
 #include <cstdint>
@@ -17,19 +17,58 @@ enum class TokenKind : uint8_t {
   number,             // text is the spelling; no sign
   string,             // text is what stands between the quotes, escapes still in it
   // punctuation and operators
-  left_parenthesis, right_parenthesis, left_bracket, right_bracket, left_brace, right_brace,
-  colon, equals, comma, semicolon, arrow, question,
-  plus, minus, star, slash, caret, less, less_equal, greater, greater_equal, equal_equal, not_equal,
-  logical_and, logical_or, logical_not,
+  left_parenthesis,
+  right_parenthesis,
+  left_bracket,
+  right_bracket,
+  left_brace,
+  right_brace,
+  colon,
+  equals,
+  comma,
+  semicolon,
+  arrow,
+  question,
+  plus,
+  minus,
+  star,
+  slash,
+  caret,
+  less,
+  less_equal,
+  greater,
+  greater_equal,
+  equal_equal,
+  not_equal,
+  logical_and,
+  logical_or,
+  logical_not,
   // keywords; text is the word
-  kw_version, kw_extension, kw_graph, kw_fragment, kw_tensor, kw_integer, kw_scalar, kw_logical, kw_string,
-  kw_shape_of, kw_length_of, kw_range_of, kw_for, kw_in, kw_yield, kw_if, kw_else, kw_true, kw_false
+  kw_version,
+  kw_extension,
+  kw_graph,
+  kw_fragment,
+  kw_tensor,
+  kw_integer,
+  kw_scalar,
+  kw_logical,
+  kw_string,
+  kw_shape_of,
+  kw_length_of,
+  kw_range_of,
+  kw_for,
+  kw_in,
+  kw_yield,
+  kw_if,
+  kw_else,
+  kw_true,
+  kw_false
 };
 
 struct Token {
   TokenKind kind = TokenKind::end;
-  bool escaped = false;   // a string or quoted identifier that contains backslashes
-  bool is_scalar = false; // a number with a point or an exponent
+  bool escaped = false;    // a string or quoted identifier that contains backslashes
+  bool is_scalar = false;  // a number with a point or an exponent
   Place place;
   std::string_view text;
   const char* begin = nullptr;  // first character, of the quote or the `i` where there is one
@@ -40,8 +79,8 @@ std::string describe(const Token& token);
 
 class Lexer {
  public:
-  // `strict` keeps the letter of 1.0.5: ASCII outside comments, no line break in strings, no quoted identifiers.
-  // `text` must outlive the lexer and everything it returns.
+  // `strict` keeps the letter of 1.0.5: ASCII outside comments, no line break in strings, no quoted
+  // identifiers. `text` must outlive the lexer and everything it returns.
   Lexer(const SourceText* source, bool strict);
 
   // The next token. Errors: illegal-character, unterminated-string, malformed-number, template-unsupported.

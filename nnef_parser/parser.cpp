@@ -37,12 +37,15 @@ BinaryRow binary_row(TokenKind kind) {
   }
 }
 
-bool starts_with(std::string_view text, std::string_view prefix) { return text.substr(0, prefix.size()) == prefix; }
+bool starts_with(std::string_view text, std::string_view prefix) {
+  return text.substr(0, prefix.size()) == prefix;
+}
 
 // A list of names separated by blanks or commas, as far as the characters tell.
 bool looks_like_names(std::string_view text) {
   return text.find_first_not_of(
-             "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_, \t\n\r\v\f") == std::string_view::npos;
+             "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_, \t\n\r\v\f") ==
+         std::string_view::npos;
 }
 
 class Parser {
@@ -66,8 +69,10 @@ class Parser {
     if (at(TokenKind::kw_graph)) {
       graph();
     } else if (options_.require_graph || !at(TokenKind::end)) {
-      if (at(TokenKind::kw_extension)) fail("unexpected-token", "extensions are declared before fragments and the graph");
-      if (at(TokenKind::kw_version)) fail("unexpected-token", "the version is declared once, at the beginning");
+      if (at(TokenKind::kw_extension))
+        fail("unexpected-token", "extensions are declared before fragments and the graph");
+      if (at(TokenKind::kw_version))
+        fail("unexpected-token", "the version is declared once, at the beginning");
       fail("graph-missing", "expected `graph`, found " + describe(current_));
     }
     if (!at(TokenKind::end)) {
@@ -105,7 +110,9 @@ class Parser {
   [[noreturn]] void fail_at(Place place, const char* code, std::string message) {
     throw Error(code, std::move(message), document_.locate(place));
   }
-  [[noreturn]] void fail(const char* code, std::string message) { fail_at(current_.place, code, std::move(message)); }
+  [[noreturn]] void fail(const char* code, std::string message) {
+    fail_at(current_.place, code, std::move(message));
+  }
   [[noreturn]] void fail_depth() {
     fail("nesting-limit", "nested deeper than " + std::to_string(options_.limits.depth) + " levels");
   }
@@ -126,7 +133,8 @@ class Parser {
         .note("write `extension " + std::string(kExpressions) + ";` after the version");
   }
 
-  // Names -----------------------------------------------------------------------------------------------------
+  // Names
+  // -----------------------------------------------------------------------------------------------------
 
   // Tract does not reserve these words; they occur as names in its files.
   bool is_soft_keyword() const {
@@ -149,11 +157,13 @@ class Parser {
     return name;
   }
   std::string_view current_name() {
-    if (at(TokenKind::quoted_identifier) && current_.escaped) return document_.intern(unescaped(current_.text));
+    if (at(TokenKind::quoted_identifier) && current_.escaped)
+      return document_.intern(unescaped(current_.text));
     return current_.text;
   }
 
-  // Document --------------------------------------------------------------------------------------------------
+  // Document
+  // --------------------------------------------------------------------------------------------------
 
   void version() {
     if (!at(TokenKind::kw_version)) {
@@ -175,7 +185,8 @@ class Parser {
     const bool supported = (document_.version_major == 1 && document_.version_minor == 0) ||
                            (!strict_ && document_.version_major == 0);
     if (!supported) {
-      fail("version-unsupported", "version " + std::string(token.text) + " is not supported; every NNEF 1.0.x says 1.0");
+      fail("version-unsupported",
+           "version " + std::string(token.text) + " is not supported; every NNEF 1.0.x says 1.0");
     }
     advance();
     expect(TokenKind::semicolon, "`;` after the version");
@@ -193,7 +204,8 @@ class Parser {
       lexer_.relax();
     } else if (strict_) {
       throw Error("extension-unknown",
-                  "the extension " + std::string(name) + " is not known, so that the document cannot be read strictly",
+                  "the extension " + std::string(name) +
+                      " is not known, so that the document cannot be read strictly",
                   document_.locate(place))
           .note("the standard defines " + std::string(kFragments) + " and " + std::string(kExpressions));
     } else if (starts_with(name, "tract_") && options_.dialect == Dialect::automatic &&
@@ -324,7 +336,8 @@ class Parser {
 
   void body(std::vector<Assignment>& out, const char* opening) {
     expect(TokenKind::left_brace, opening);
-    if (at(TokenKind::right_brace) && strict_) fail("empty-list", "expected an assignment: a body cannot be empty");
+    if (at(TokenKind::right_brace) && strict_)
+      fail("empty-list", "expected an assignment: a body cannot be empty");
     while (!at(TokenKind::right_brace)) {
       if (at(TokenKind::end)) fail_expected("an assignment or `}`");
       out.push_back(assignment());
@@ -332,7 +345,8 @@ class Parser {
     advance();
   }
 
-  // Types -----------------------------------------------------------------------------------------------------
+  // Types
+  // -----------------------------------------------------------------------------------------------------
 
   PrimitiveType primitive_type(bool with_generic) {
     PrimitiveType type{};
@@ -389,7 +403,8 @@ class Parser {
     return result;
   }
 
-  // Assignments -----------------------------------------------------------------------------------------------
+  // Assignments
+  // -----------------------------------------------------------------------------------------------
 
   Assignment assignment() {
     Assignment result{};
@@ -459,7 +474,8 @@ class Parser {
     return node;
   }
 
-  // Expressions -----------------------------------------------------------------------------------------------
+  // Expressions
+  // -----------------------------------------------------------------------------------------------
 
   // `conditional` is off where a following `if` belongs to a comprehension.
   const Expression* expression(bool conditional = true) {
@@ -509,12 +525,18 @@ class Parser {
       const Token number = current_;
       at_top_ = false;
       advance();
-      const Literal* literal = number.is_scalar
-                                   ? document_.scalar(-scalar_value(number, *document_.source), place)
-                                   : document_.integer(integer_value(number, true, *document_.source), place);
-      return postfix(literal);
+      if (at(TokenKind::left_bracket)) {  // a subscript binds tighter than the sign
+        const Expression* magnitude =
+            number.is_scalar
+                ? document_.scalar(scalar_value(number, *document_.source), number.place)
+                : document_.integer(integer_value(number, false, *document_.source), number.place);
+        return document_.unary(op, postfix(magnitude), token.place);
+      }
+      if (number.is_scalar) return document_.scalar(-scalar_value(number, *document_.source), place);
+      return document_.integer(integer_value(number, true, *document_.source), place);
     }
-    const bool infinity = op == UnaryOperator::minus && tract_ && at(TokenKind::identifier) && current_.text == "inf";
+    const bool infinity =
+        op == UnaryOperator::minus && tract_ && at(TokenKind::identifier) && current_.text == "inf";
     if (!infinity) need_expressions(token.place, "an operator");
     const Expression* operand = unary();
     if (op == UnaryOperator::minus) {  // so that printing and reading again gives the same tree
@@ -580,7 +602,8 @@ class Parser {
   // inf is a literal in tract's dialect, and nan in the engine's own; quoted they stay identifiers.
   const Literal* special_number() {
     if (!tract_ || !at(TokenKind::identifier)) return nullptr;
-    if (current_.text == "inf") return document_.scalar(std::numeric_limits<double>::infinity(), current_.place);
+    if (current_.text == "inf")
+      return document_.scalar(std::numeric_limits<double>::infinity(), current_.place);
     if (current_.text == "nan" && document_.dialect == Dialect::engine) {
       return document_.scalar(std::numeric_limits<double>::quiet_NaN(), current_.place);
     }
@@ -616,7 +639,8 @@ class Parser {
       default:
         if (is_soft_keyword()) return name_or_call(top);
         if (current_.kind >= TokenKind::kw_version) {
-          fail("keyword-as-identifier", "expected a value, but `" + std::string(current_.text) + "` is a keyword");
+          fail("keyword-as-identifier",
+               "expected a value, but `" + std::string(current_.text) + "` is a keyword");
         }
         fail_expected("a value");
     }

@@ -8,11 +8,11 @@
 
 namespace nnefrun {
 
-// Bounds that stop a hostile text; far above what any real model needs. Exceeding one is Error[text-limit], for `depth`
-// Error[nesting-limit].
+// Bounds that stop a hostile text; far above what any real model needs. Exceeding one is Error[text-limit],
+// for `depth` Error[nesting-limit].
 struct ParseLimits {
-  int depth = 256;                          // nesting of brackets, calls, conditionals, signs and types
-  size_t bytes = size_t{256} << 20;         // of text
+  int depth = 256;                   // nesting of brackets, calls, conditionals, signs and types
+  size_t bytes = size_t{256} << 20;  // of text
   size_t tokens = size_t{40} * 1000 * 1000;
 };
 
@@ -25,11 +25,13 @@ struct ParseOptions {
 // Reads a whole text. `file` names it in messages. Linear in the length of the text.
 //
 // Errors carry the place of the first offending character. Codes: illegal-character, unterminated-string,
-// malformed-number, keyword-as-identifier, unexpected-token, version-missing, version-unsupported, extension-unknown,
-// extension-needed, empty-list, graph-missing, trailing-input, template-unsupported, text-limit, nesting-limit.
+// malformed-number, keyword-as-identifier, unexpected-token, version-missing, version-unsupported,
+// extension-unknown, extension-needed, empty-list, graph-missing, trailing-input, template-unsupported,
+// text-limit, nesting-limit.
 //
-// Only the strict reading (Dialect::khronos) refuses: expressions and fragments whose extension is not declared,
-// unknown extensions, empty lists and bodies, quoted identifiers, characters outside printable ASCII.
+// Only the strict reading (Dialect::khronos) refuses: expressions and fragments whose extension is not
+// declared, unknown extensions, empty lists and bodies, quoted identifiers, characters outside printable
+// ASCII.
 Document parse_document(std::string text, std::string file = "graph.nnef", const ParseOptions& options = {});
 
 }  // namespace nnefrun
