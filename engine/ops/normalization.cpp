@@ -249,7 +249,7 @@ class Parameter {
       return;
     }
     const Tensor& tensor = c.input(name);
-    if (broadcast_leading(c.signature().name, {&shape, &tensor.shape()}) != shape) {
+    if (broadcast_leading(c.signature().name, std::vector<const Shape*>{&shape, &tensor.shape()}) != shape) {
       throw c.fail("shape-mismatch", c.signature().name + ": `" + std::string(name) + "` has shape " +
                                          to_string(tensor.shape()) + ", which does not broadcast into " +
                                          to_string(shape));
