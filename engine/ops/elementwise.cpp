@@ -15,7 +15,8 @@ struct Pair {
   Tensor out;
   std::vector<int64_t> a, b;
   Pair(const NodeReader& c, const Tensor& x, const Tensor& y, DataType result) {
-    const Shape shape = broadcast_leading(c.signature().name, std::vector<const Shape*>{&x.shape(), &y.shape()});
+    const Shape shape =
+        broadcast_leading(c.signature().name, std::vector<const Shape*>{&x.shape(), &y.shape()});
     a = broadcast_strides(x.shape(), shape);
     b = broadcast_strides(y.shape(), shape);
     out = Tensor::uninitialized(result, shape);
@@ -27,7 +28,9 @@ struct Pair {
   }
 };
 
-Error in_context(const NodeReader& c, const Error& error) { return c.fail(error.code(), prefix_of(c) + error.message()); }
+Error in_context(const NodeReader& c, const Error& error) {
+  return c.fail(error.code(), prefix_of(c) + error.message());
+}
 
 DimShape broadcast_facts(const NodeReader& c, const std::vector<const Fact*>& facts) {
   std::vector<const DimShape*> shapes;
@@ -61,9 +64,14 @@ constexpr Binary number(std::string_view name, F f, I i, U u) {
 // Signed operands are widened to 64 bits, so that one function on the bits serves both kinds.
 template <class U>
 constexpr Binary bits(std::string_view name, Types types, U u) {
-  return {name, types, nullptr, nullptr, [](int64_t a, int64_t b) {
+  return {name,
+          types,
+          nullptr,
+          nullptr,
+          [](int64_t a, int64_t b) {
             return static_cast<int64_t>(U{}(static_cast<uint64_t>(a), static_cast<uint64_t>(b)));
-          }, u};
+          },
+          u};
 }
 
 template <class U>
@@ -93,14 +101,16 @@ uint64_t power_unsigned(uint64_t base, uint64_t exponent) {
 }
 // A negative exponent gives what truncation leaves of the fraction.
 int64_t power(int64_t base, int64_t exponent) {
-  if (exponent >= 0) return static_cast<int64_t>(power_unsigned(static_cast<uint64_t>(base), static_cast<uint64_t>(exponent)));
+  if (exponent >= 0)
+    return static_cast<int64_t>(power_unsigned(static_cast<uint64_t>(base), static_cast<uint64_t>(exponent)));
   if (base == 0) throw Error("division-by-zero", "zero is raised to a negative power");
   if (base == 1 || base == -1) return exponent % 2 == 0 ? 1 : base;
   return 0;
 }
 
 uint64_t checked_count(uint64_t count) {
-  if (count > static_cast<uint64_t>(INT64_MAX)) throw Error("shift-out-of-range", "a shift count is negative");
+  if (count > static_cast<uint64_t>(INT64_MAX))
+    throw Error("shift-out-of-range", "a shift count is negative");
   return count;
 }
 uint64_t shift_left(uint64_t a, uint64_t count) { return checked_count(count) > 63 ? 0 : a << count; }
@@ -129,12 +139,16 @@ constexpr Binary kBinary[] = {
     wrapping("add", [](auto a, auto b) { return a + b; }),
     wrapping("sub", [](auto a, auto b) { return a - b; }),
     wrapping("mul", [](auto a, auto b) { return a * b; }),
-    number("div", [](auto a, auto b) { return a / b; }, divide, divide_unsigned),
-    number("pow", [](auto a, auto b) { return std::pow(a, b); }, power, power_unsigned),
+    number(
+        "div", [](auto a, auto b) { return a / b; }, divide, divide_unsigned),
+    number(
+        "pow", [](auto a, auto b) { return std::pow(a, b); }, power, power_unsigned),
     number("min", kSmaller, kSmaller, kSmaller),
     number("max", kLarger, kLarger, kLarger),
-    number("nnefrun_fmin", [](auto a, auto b) { return number_min(a, b); }, kSmaller, kSmaller),
-    number("nnefrun_fmax", [](auto a, auto b) { return number_max(a, b); }, kLarger, kLarger),
+    number(
+        "nnefrun_fmin", [](auto a, auto b) { return number_min(a, b); }, kSmaller, kSmaller),
+    number(
+        "nnefrun_fmax", [](auto a, auto b) { return number_max(a, b); }, kLarger, kLarger),
     {"tract_shl", Types::integers, nullptr, nullptr, shift_left_signed, shift_left},
     {"tract_shr", Types::integers, nullptr, nullptr, shift_right_signed, shift_right},
     bits("tract_core_bitand", Types::bits, [](auto a, auto b) { return a & b; }),
@@ -171,8 +185,10 @@ std::optional<Dim> combine(std::string_view name, const Dim& a, const Dim& b) {
     for (int64_t i = 0; i < b.value(); ++i) result = result * a;
     return result;
   }
-  if (a.is_constant() && b.is_constant() && name == "tract_shl") return shift_left_signed(a.value(), b.value());
-  if (a.is_constant() && b.is_constant() && name == "tract_shr") return shift_right_signed(a.value(), b.value());
+  if (a.is_constant() && b.is_constant() && name == "tract_shl")
+    return shift_left_signed(a.value(), b.value());
+  if (a.is_constant() && b.is_constant() && name == "tract_shr")
+    return shift_right_signed(a.value(), b.value());
   return std::nullopt;
 }
 
@@ -182,14 +198,17 @@ bool each_known(const Fact& x, const Fact& y, const Fact& out, F&& f) {
   const auto a = known_dims(x), b = known_dims(y);
   const auto shape = out.static_shape();
   if (!a || !b || !shape || volume_of(*shape) > kMaxKnownItems) return false;
-  const auto a_strides = broadcast_strides(*x.static_shape(), *shape), b_strides = broadcast_strides(*y.static_shape(), *shape);
+  const auto a_strides = broadcast_strides(*x.static_shape(), *shape),
+             b_strides = broadcast_strides(*y.static_shape(), *shape);
   for (Odometer<2> o(*shape, {a_strides, b_strides}); o.more(); o.next()) {
     if (!f((*a)[static_cast<size_t>(o.offset(0))], (*b)[static_cast<size_t>(o.offset(1))])) return false;
   }
   return true;
 }
 
-bool is_field(std::string_view name) { return name == "add" || name == "sub" || name == "mul" || name == "div"; }
+bool is_field(std::string_view name) {
+  return name == "add" || name == "sub" || name == "mul" || name == "div";
+}
 
 std::vector<Fact> infer_binary(InferContext& c) {
   const Fact &x = *c.inputs.at(0), &y = *c.inputs.at(1);
@@ -197,9 +216,10 @@ std::vector<Fact> infer_binary(InferContext& c) {
   require_plain(c, {&x, &y});
   require_same_types(c, {&x, &y});
   const bool logical = x.dtype == DataType::boolean, integer = is_integer(x.dtype);
-  const bool fits = binary.types == Types::numbers ? integer || is_float(x.dtype) ||
-                                                         (x.dtype == DataType::string && binary.name == "add") ||
-                                                         (is_complex(x.dtype) && is_field(binary.name))
+  const bool fits = binary.types == Types::numbers
+                        ? integer || is_float(x.dtype) ||
+                              (x.dtype == DataType::string && binary.name == "add") ||
+                              (is_complex(x.dtype) && is_field(binary.name))
                     : binary.types == Types::integers ? integer
                     : binary.types == Types::logical  ? logical
                                                       : integer || logical;
@@ -225,7 +245,8 @@ std::vector<Fact> infer_binary(InferContext& c) {
 Tensor add_strings(Pair& pair, const Tensor& x, const Tensor& y) {
   std::vector<std::string> strings(static_cast<size_t>(pair.out.size()));
   pair.each([&](int64_t i, int64_t a, int64_t b) {
-    strings[static_cast<size_t>(i)] = x.strings()[static_cast<size_t>(a)] + y.strings()[static_cast<size_t>(b)];
+    strings[static_cast<size_t>(i)] =
+        x.strings()[static_cast<size_t>(a)] + y.strings()[static_cast<size_t>(b)];
   });
   return Tensor::of_strings(pair.out.shape(), std::move(strings));
 }
@@ -248,7 +269,8 @@ std::vector<Tensor> eval_binary(EvalContext& c) {
   Pair pair(c, x, y, x.dtype());
   if (x.dtype() == DataType::string) return {add_strings(pair, x, y)};
   if (is_complex(x.dtype())) return {combine_complex(pair, binary.name, x, y)};
-  const bool exact = binary.name == "div";  // a quotient that leaves the type is an error, everything else wraps
+  const bool exact =
+      binary.name == "div";  // a quotient that leaves the type is an error, everything else wraps
   try {
     dispatch(x.dtype(), [&](auto tag) {
       using T = decltype(tag);
@@ -285,8 +307,12 @@ enum class Order : uint8_t { lt, gt, le, ge, eq, ne };
 
 Order order_of(const NodeReader& c) {
   const std::string& name = c.signature().name;
-  return name == "lt" ? Order::lt : name == "gt" ? Order::gt : name == "le" ? Order::le
-         : name == "ge" ? Order::ge : name == "eq" ? Order::eq : Order::ne;
+  return name == "lt"   ? Order::lt
+         : name == "gt" ? Order::gt
+         : name == "le" ? Order::le
+         : name == "ge" ? Order::ge
+         : name == "eq" ? Order::eq
+                        : Order::ne;
 }
 
 template <class T>
@@ -319,8 +345,8 @@ std::vector<Fact> infer_compare(InferContext& c) {
   require_plain(c, {&x, &y});
   require_same_types(c, {&x, &y});
   if (is_complex(x.dtype) || is_block_quantized(x.dtype)) {
-    throw c.fail("dtype-unsupported", prefix_of(c) + "operands of type " + std::string(name_of(x.dtype)) +
-                                          " are not compared");
+    throw c.fail("dtype-unsupported",
+                 prefix_of(c) + "operands of type " + std::string(name_of(x.dtype)) + " are not compared");
   }
   Fact out = fact_of(DataType::boolean, broadcast_facts(c, {&x, &y}));
   std::vector<bool> answers;
@@ -365,7 +391,8 @@ std::vector<Fact> infer_select(InferContext& c) {
   Fact out = fact_of(yes.dtype, broadcast_facts(c, {&condition, &yes, &no}));
   out.quant = yes.quant;
   if (is_block_quantized(out.dtype)) {
-    throw c.fail("dtype-unsupported", prefix_of(c) + "block-quantised values are not selected one by one; cast them");
+    throw c.fail("dtype-unsupported",
+                 prefix_of(c) + "block-quantised values are not selected one by one; cast them");
   }
   const auto shape = out.static_shape();
   const auto a = known_dims(yes), b = known_dims(no);
@@ -376,7 +403,8 @@ std::vector<Fact> infer_select(InferContext& c) {
                                 broadcast_strides(*no.static_shape(), *shape)});
          o.more(); o.next()) {
       const bool take = condition.constant->data<bool>()[o.offset(0)];
-      values.push_back(take ? (*a)[static_cast<size_t>(o.offset(1))] : (*b)[static_cast<size_t>(o.offset(2))]);
+      values.push_back(take ? (*a)[static_cast<size_t>(o.offset(1))]
+                            : (*b)[static_cast<size_t>(o.offset(2))]);
     }
     set_known_dims(out, std::move(values));
   }
@@ -394,7 +422,8 @@ std::vector<Tensor> eval_select(EvalContext& c) {
     std::vector<std::string> strings;
     for (; o.more(); o.next()) {
       const bool take = condition.data<bool>()[o.offset(0)];
-      strings.push_back(take ? yes.strings()[static_cast<size_t>(o.offset(1))] : no.strings()[static_cast<size_t>(o.offset(2))]);
+      strings.push_back(take ? yes.strings()[static_cast<size_t>(o.offset(1))]
+                             : no.strings()[static_cast<size_t>(o.offset(2))]);
     }
     return {Tensor::of_strings(shape, std::move(strings))};
   }
@@ -413,7 +442,8 @@ std::vector<Fact> infer_clamp(InferContext& c) {
   require_plain(c, {&x, &a, &b});
   require_same_types(c, {&x, &a, &b});
   if (!is_float(x.dtype) && !is_integer(x.dtype)) {
-    throw c.fail("dtype-unsupported", prefix_of(c) + "values of type " + std::string(name_of(x.dtype)) + " are not clamped");
+    throw c.fail("dtype-unsupported",
+                 prefix_of(c) + "values of type " + std::string(name_of(x.dtype)) + " are not clamped");
   }
   return {fact_of(x.dtype, broadcast_facts(c, {&x, &a, &b}))};
 }
@@ -421,7 +451,8 @@ std::vector<Fact> infer_clamp(InferContext& c) {
 // max(min(x, b), a) with the selects of the standard: a wins when the bounds cross, NaN becomes b.
 std::vector<Tensor> eval_clamp(EvalContext& c) {
   const Tensor &x = c.input("x"), &a = c.input("a"), &b = c.input("b");
-  const Shape shape = broadcast_leading("clamp", std::vector<const Shape*>{&x.shape(), &a.shape(), &b.shape()});
+  const Shape shape =
+      broadcast_leading("clamp", std::vector<const Shape*>{&x.shape(), &a.shape(), &b.shape()});
   Tensor out = Tensor::uninitialized(x.dtype(), shape);
   dispatch(x.dtype(), [&](auto tag) {
     using T = decltype(tag);
@@ -440,14 +471,34 @@ std::vector<Tensor> eval_clamp(EvalContext& c) {
 constexpr OpDef binary_row(std::string_view name) {
   return {.name = name, .infer = infer_binary, .eval = eval_binary, .elementwise = true};
 }
-constexpr OpDef compare_row(std::string_view name) { return {.name = name, .infer = infer_compare, .eval = eval_compare}; }
+constexpr OpDef compare_row(std::string_view name) {
+  return {.name = name, .infer = infer_compare, .eval = eval_compare};
+}
 
 constexpr OpDef kRows[] = {
-    binary_row("add"), binary_row("sub"), binary_row("mul"), binary_row("div"), binary_row("pow"), binary_row("min"),
-    binary_row("max"), binary_row("nnefrun_fmin"), binary_row("nnefrun_fmax"), binary_row("tract_shl"),
-    binary_row("tract_shr"), binary_row("tract_core_bitand"), binary_row("tract_core_bitor"),
-    binary_row("tract_core_bitxor"), binary_row("tract_core_xor"), binary_row("and"), binary_row("or"),
-    compare_row("lt"), compare_row("gt"), compare_row("le"), compare_row("ge"), compare_row("eq"), compare_row("ne"),
+    binary_row("add"),
+    binary_row("sub"),
+    binary_row("mul"),
+    binary_row("div"),
+    binary_row("pow"),
+    binary_row("min"),
+    binary_row("max"),
+    binary_row("nnefrun_fmin"),
+    binary_row("nnefrun_fmax"),
+    binary_row("tract_shl"),
+    binary_row("tract_shr"),
+    binary_row("tract_core_bitand"),
+    binary_row("tract_core_bitor"),
+    binary_row("tract_core_bitxor"),
+    binary_row("tract_core_xor"),
+    binary_row("and"),
+    binary_row("or"),
+    compare_row("lt"),
+    compare_row("gt"),
+    compare_row("le"),
+    compare_row("ge"),
+    compare_row("eq"),
+    compare_row("ne"),
     {.name = "select", .infer = infer_select, .eval = eval_select},
     {.name = "clamp", .infer = infer_clamp, .eval = eval_clamp},
 };

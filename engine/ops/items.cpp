@@ -22,13 +22,16 @@ void dispatch_size(DataType dtype, F&& f) {
     case 4: return f(uint32_t{});
     case 8: return f(uint64_t{});
     case 16: return f(Bytes16{});
-    default: throw Error("dtype-unsupported", "items of type " + std::string(name_of(dtype)) + " cannot be moved one by one");
+    default:
+      throw Error("dtype-unsupported",
+                  "items of type " + std::string(name_of(dtype)) + " cannot be moved one by one");
   }
 }
 
 }  // namespace
 
-Tensor take_strided(const Tensor& value, const Shape& shape, int64_t offset, const std::vector<int64_t>& strides) {
+Tensor take_strided(const Tensor& value, const Shape& shape, int64_t offset,
+                    const std::vector<int64_t>& strides) {
   if (value.dtype() == DataType::string) {
     std::vector<std::string> strings;
     for (Odometer<1> o(shape, {strides}); o.more(); o.next()) {
@@ -57,10 +60,12 @@ Tensor take_strided(const Tensor& value, const Shape& shape, int64_t offset, con
   return out;
 }
 
-Tensor take_items(const Tensor& value, const Shape& shape, const std::vector<int64_t>& sources, const Tensor* fill) {
+Tensor take_items(const Tensor& value, const Shape& shape, const std::vector<int64_t>& sources,
+                  const Tensor* fill) {
   if (value.dtype() == DataType::string) {
     std::vector<std::string> strings;
-    for (const int64_t s : sources) strings.push_back(s < 0 ? fill->strings()[0] : value.strings()[static_cast<size_t>(s)]);
+    for (const int64_t s : sources)
+      strings.push_back(s < 0 ? fill->strings()[0] : value.strings()[static_cast<size_t>(s)]);
     return Tensor::of_strings(shape, std::move(strings));
   }
   Tensor out = Tensor::uninitialized(value.dtype(), shape);
@@ -165,7 +170,8 @@ void set_known_dims(Fact& fact, std::vector<Dim> dims) {
   for (const Dim& d : dims) {
     if (d.is_constant()) values.push_back(d.value());
   }
-  if (values.size() == dims.size()) fact.constant = std::make_shared<const Tensor>(Tensor::of<int64_t>(*shape, values));
+  if (values.size() == dims.size())
+    fact.constant = std::make_shared<const Tensor>(Tensor::of<int64_t>(*shape, values));
   fact.dims = std::make_shared<const std::vector<Dim>>(std::move(dims));
 }
 
@@ -183,7 +189,7 @@ std::vector<int64_t> checked_axes(const NodeReader& c, const std::vector<int64_t
     checked_axis(c, axes[i], rank);
     if (std::find(axes.begin(), axes.begin() + static_cast<std::ptrdiff_t>(i), axes[i]) !=
         axes.begin() + static_cast<std::ptrdiff_t>(i)) {
-      throw c.fail("duplicate-axis", prefix_of(c) + "axis " + std::to_string(axes[i]) + " is listed twice");
+      throw c.fail("axis-repeated", prefix_of(c) + "axis " + std::to_string(axes[i]) + " is listed twice");
     }
   }
   return axes;
@@ -220,21 +226,22 @@ void require_plain(const NodeReader& c, const std::vector<const Fact*>& facts) {
 
 void require_float(const NodeReader& c, const Fact& fact, std::string_view argument) {
   if (!is_float(fact.dtype) || fact.quant) {
-    throw c.fail("dtype-mismatch", prefix_of(c) + "`" + std::string(argument) + "` has type " + type_text(fact) +
-                                       ", but a float type is expected; cast it");
+    throw c.fail("dtype-mismatch", prefix_of(c) + "`" + std::string(argument) + "` has type " +
+                                       type_text(fact) + ", but a float type is expected; cast it");
   }
 }
 
 void require_integer(const NodeReader& c, const Fact& fact, std::string_view argument) {
   if (!is_integer(fact.dtype) || fact.quant) {
-    throw c.fail("dtype-mismatch", prefix_of(c) + "`" + std::string(argument) + "` has type " + type_text(fact) +
-                                       ", but an integer type is expected; cast it");
+    throw c.fail("dtype-mismatch", prefix_of(c) + "`" + std::string(argument) + "` has type " +
+                                       type_text(fact) + ", but an integer type is expected; cast it");
   }
 }
 
 void require_boolean(const NodeReader& c, const Fact& fact, std::string_view argument) {
   if (fact.dtype != DataType::boolean) {
-    throw c.fail("dtype-mismatch", prefix_of(c) + "`" + std::string(argument) + "` has type " + type_text(fact) +
+    throw c.fail("dtype-mismatch", prefix_of(c) + "`" + std::string(argument) + "` has type " +
+                                       type_text(fact) +
                                        ", but a logical tensor is expected; compare or cast it");
   }
 }

@@ -11,16 +11,20 @@
 
 namespace nnefrun {
 
-// The item of a result at index i is the item of `value` at offset + sum(i[axis] * strides[axis]), counted in items.
-// Works for every plain type, strings included. REQUIRES: all offsets lie inside `value`.
-Tensor take_strided(const Tensor& value, const Shape& shape, int64_t offset, const std::vector<int64_t>& strides);
-// Item i of the result is item sources[i] of `value`, or `fill` (one item of the same type) where that is negative.
-// REQUIRES: sources[i] < value.size(); `fill` when one is negative; sources.size() = volume of shape.
+// The item of a result at index i is the item of `value` at offset + sum(i[axis] * strides[axis]), counted in
+// items. Works for every plain type, strings included. REQUIRES: all offsets lie inside `value`.
+Tensor take_strided(const Tensor& value, const Shape& shape, int64_t offset,
+                    const std::vector<int64_t>& strides);
+// Item i of the result is item sources[i] of `value`, or `fill` (one item of the same type) where that is
+// negative. REQUIRES: sources[i] < value.size(); `fill` when one is negative; sources.size() = volume of
+// shape.
 Tensor take_items(const Tensor& value, const Shape& shape, const std::vector<int64_t>& sources,
                   const Tensor* fill = nullptr);
-// The item of a result at index i is the item of `value` at (maps[0][i[0]], maps[1][i[1]], ...), or `fill` where one of
-// them is negative. The result's extents are the lengths of the maps. REQUIRES: entries below value's extents.
-Tensor take_axes(const Tensor& value, const std::vector<std::vector<int64_t>>& maps, const Tensor* fill = nullptr);
+// The item of a result at index i is the item of `value` at (maps[0][i[0]], maps[1][i[1]], ...), or `fill`
+// where one of them is negative. The result's extents are the lengths of the maps. REQUIRES: entries below
+// value's extents.
+Tensor take_axes(const Tensor& value, const std::vector<std::vector<int64_t>>& maps,
+                 const Tensor* fill = nullptr);
 // Joins along `axis`. REQUIRES: equal dtypes, ranks and extents off the axis.
 Tensor concat_items(const std::vector<Tensor>& values, size_t axis);
 // One item of the given type, from a real number (an affine type's code when `quant` is given).
@@ -38,8 +42,9 @@ inline constexpr int64_t kMaxKnownItems = 1024;
 std::shared_ptr<const std::vector<Dim>> known_dims(const Fact& fact);
 // Notes the value of a result; also as a constant when no symbol is left. Ignored for a type other than i64.
 void set_known_dims(Fact& fact, std::vector<Dim> dims);
-// Notes the value of a result that only moves the items of its arguments: `move` is called with i64 tensors of the
-// arguments' shapes and must do to them what eval does. Does nothing when some value is not known or `move` throws.
+// Notes the value of a result that only moves the items of its arguments: `move` is called with i64 tensors
+// of the arguments' shapes and must do to them what eval does. Does nothing when some value is not known or
+// `move` throws.
 template <class Move>
 void move_known_dims(Fact& result, const std::vector<const Fact*>& arguments, Move&& move) {
   if (result.dtype != DataType::i64) return;
@@ -69,9 +74,10 @@ void move_known_dims(Fact& result, const std::vector<const Fact*>& arguments, Mo
 
 // "op: " for messages.
 std::string prefix_of(const NodeReader& c);
-// The one extent that two have to agree on, or nullopt when they cannot: equal ones, or undecided symbolic ones.
+// The one extent that two have to agree on, or nullopt when they cannot: equal ones, or undecided symbolic
+// ones.
 std::optional<Dim> agreed_extent(const Dim& a, const Dim& b);
-// Axes in range and without repetition, else Error[axis-out-of-range] or Error[duplicate-axis].
+// Axes in range and without repetition, else Error[axis-out-of-range] or Error[axis-repeated].
 std::vector<int64_t> checked_axes(const NodeReader& c, const std::vector<int64_t>& axes, int64_t rank);
 // Throws Error[dtype-mismatch] unless all facts have one type (and one quantisation).
 void require_same_types(const NodeReader& c, const std::vector<const Fact*>& facts);

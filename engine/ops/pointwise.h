@@ -6,7 +6,8 @@
 
 namespace nnefrun {
 
-// Each item through f, which takes and gives float (for f16, bf16 and f32; rounded back once) or double (for f64).
+// Each item through f, which takes and gives float (for f16, bf16 and f32; rounded back once) or double (for
+// f64).
 template <class F>
 Tensor map_floats(const Tensor& x, F&& f) {
   Tensor out = Tensor::uninitialized(x.dtype(), x.shape());

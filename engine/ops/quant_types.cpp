@@ -14,8 +14,11 @@ struct StorageName {
   const char* name;
   DataType dtype;
 };
-constexpr StorageName kStorages[] = {
-    {"QI8", DataType::i8}, {"QU8", DataType::u8}, {"QI16", DataType::i16}, {"QU16", DataType::u16}, {"QI32", DataType::i32}};
+constexpr StorageName kStorages[] = {{"QI8", DataType::i8},
+                                     {"QU8", DataType::u8},
+                                     {"QI16", DataType::i16},
+                                     {"QU16", DataType::u16},
+                                     {"QI32", DataType::i32}};
 
 std::string upper(std::string_view text) {
   std::string out(text);
@@ -24,7 +27,8 @@ std::string upper(std::string_view text) {
 }
 
 void skip_separators(std::string_view& text) {
-  while (!text.empty() && (std::isspace(static_cast<unsigned char>(text[0])) || text[0] == ',')) text.remove_prefix(1);
+  while (!text.empty() && (std::isspace(static_cast<unsigned char>(text[0])) || text[0] == ','))
+    text.remove_prefix(1);
 }
 
 template <class T>
@@ -55,11 +59,14 @@ std::optional<AffineQuantization> parse_parameters(std::string_view text) {
       return std::nullopt;
     }
   }
-  if (text != ")" || !zero_point || !scale || !std::isfinite(quant.scale) || quant.scale <= 0) return std::nullopt;
+  if (text != ")" || !zero_point || !scale || !std::isfinite(quant.scale) || quant.scale <= 0)
+    return std::nullopt;
   return quant;
 }
 
-float real_of(int64_t code, const AffineQuantization& q) { return static_cast<float>(code - q.zero_point) * q.scale; }
+float real_of(int64_t code, const AffineQuantization& q) {
+  return static_cast<float>(code - q.zero_point) * q.scale;
+}
 
 int64_t clamped(float value, DataType storage) {
   const auto [low, high] = code_range(storage);
@@ -102,8 +109,8 @@ std::string item_type_text(const ItemType& type) {
     if (storage.dtype != type.dtype) continue;
     char scale[32];
     const auto end = std::to_chars(scale, scale + sizeof scale, type.quant->scale).ptr;
-    return std::string(storage.name) + "(Z:" + std::to_string(type.quant->zero_point) + " S:" +
-           std::string(scale, end) + ")";
+    return std::string(storage.name) + "(Z:" + std::to_string(type.quant->zero_point) +
+           " S:" + std::string(scale, end) + ")";
   }
   throw Error("internal", "codes cannot be stored as " + std::string(name_of(type.dtype)));
 }
@@ -133,7 +140,8 @@ bool can_cast(const ItemType& from, const ItemType& to) {
   const ItemType& plain = from.quant ? to : from;
   const ItemType& codes = from.quant ? from : to;
   if (is_float(plain.dtype) || plain.dtype == codes.dtype) return true;
-  // A wider plain integer takes codes as they are, and gives codes after clamping. u8 and QI8 have no such relation.
+  // A wider plain integer takes codes as they are, and gives codes after clamping. u8 and QI8 have no such
+  // relation.
   return is_integer(plain.dtype) && item_size(plain.dtype) > item_size(codes.dtype);
 }
 
@@ -160,14 +168,16 @@ Tensor cast_typed(const Tensor& value, const ItemType& from, const ItemType& to)
     if (from.dtype == to.dtype) return value;
     if (is_integer(from.dtype)) {
       const auto [low, high] = code_range(to.dtype);
-      return map_codes(value, to.dtype, [low = low, high = high](int64_t v) { return std::clamp(v, low, high); });
+      return map_codes(value, to.dtype,
+                       [low = low, high = high](int64_t v) { return std::clamp(v, low, high); });
     }
     const Tensor reals = cast_items(value, DataType::f32);
     Tensor out = Tensor::uninitialized(DataType::i64, value.shape());
     auto* codes = out.mutable_data<int64_t>();
     for (int64_t i = 0; i < value.size(); ++i) {
       const float real = reals.data<float>()[i];
-      codes[i] = clamped(std::nearbyint(real / target.scale + static_cast<float>(target.zero_point)), to.dtype);
+      codes[i] =
+          clamped(std::nearbyint(real / target.scale + static_cast<float>(target.zero_point)), to.dtype);
     }
     return cast_items(out, to.dtype);
   }
@@ -176,7 +186,8 @@ Tensor cast_typed(const Tensor& value, const ItemType& from, const ItemType& to)
     const float ratio = source.scale / target.scale;
     return map_codes(value, to.dtype, [&](int64_t code) {
       const float moved = std::nearbyint(std::abs(static_cast<float>(code - source.zero_point)) * ratio);
-      return clamped(static_cast<float>(target.zero_point) + (code < source.zero_point ? -moved : moved), to.dtype);
+      return clamped(static_cast<float>(target.zero_point) + (code < source.zero_point ? -moved : moved),
+                     to.dtype);
     });
   }
   return map_codes(value, to.dtype, [&](int64_t code) {

@@ -9,9 +9,11 @@ namespace nnefrun {
 
 std::span<const OpDef> source_rows();         // tract_core_external, variable, symbolic values, casts
 std::span<const OpDef> random_rows();         // tract_onnx_random, tract_onnx_multinomial
-std::span<const OpDef> elementwise_rows();    // unary, binary, comparisons, select, clamp
+std::span<const OpDef> unary_rows();          // element-wise functions of one tensor
+std::span<const OpDef> elementwise_rows();    // binary, comparisons, select, clamp
 std::span<const OpDef> activation_rows();     // relu .. gelu, softmax
-std::span<const OpDef> shape_rows();          // reshape, transpose, concat, slice, pad, tile, ...
+std::span<const OpDef> shape_rows();          // reshape, transpose, concat, split, broadcast, ...
+std::span<const OpDef> slice_rows();          // slices, pad, tile, ranges, triangles
 std::span<const OpDef> indexing_rows();       // gather, scatter, topk, one_hot, non_zero, ...
 std::span<const OpDef> reduce_rows();         // sum_reduce .. argmin_reduce, moments
 std::span<const OpDef> matmul_rows();         // matmul, linear, einsum

@@ -1,4 +1,5 @@
-// Rows that give the same items another shape or order: reshape, transpose, concat, split, stack, copies, broadcasts.
+// Rows that give the same items another shape or order: reshape, transpose, concat, split, stack, copies,
+// broadcasts.
 #include <algorithm>
 #include <numeric>
 
@@ -56,23 +57,29 @@ std::vector<Fact> infer_reshape(InferContext& c) {
       part.emplace_back(1);
     } else if (wanted[k].is(0)) {
       if (static_cast<int64_t>(k) >= count) {
-        throw c.fail("reshape", prefix_of(c) + "item " + std::to_string(k) + " of the shape is 0, but there is no input axis to copy");
+        throw c.fail("reshape", prefix_of(c) + "item " + std::to_string(k) +
+                                    " of the shape is 0, but there is no input axis to copy");
       }
       part.push_back(replaced[k]);
     } else if (wanted[k].is_constant() && wanted[k].value() < 0) {
-      throw c.fail("bad-extent", prefix_of(c) + "shape " + to_string(wanted) + " holds a negative extent");
+      throw c.fail("shape-negative",
+                   prefix_of(c) + "shape " + to_string(wanted) + " holds a negative extent");
     } else {
       part.push_back(wanted[k]);
     }
   }
   const Dim before = volume_of(replaced);
   const Dim after = volume_of(part);
-  const std::string what = prefix_of(c) + "the input extents " + to_string(replaced) + " do not fill the shape " + to_string(wanted);
+  const std::string what = prefix_of(c) + "the input extents " + to_string(replaced) +
+                           " do not fill the shape " + to_string(wanted);
   if (open) {
     if (after.is(0)) throw c.fail("reshape", what + ": -1 is not determined beside an extent of 0");
-    if (const auto exact = Dim::exact_div(before, after)) part[*open] = *exact;
-    else if (before.is_constant() && after.is_constant()) throw c.fail("shape-mismatch", what);
-    else part[*open] = Dim::floor_div(before, after);
+    if (const auto exact = Dim::exact_div(before, after))
+      part[*open] = *exact;
+    else if (before.is_constant() && after.is_constant())
+      throw c.fail("shape-mismatch", what);
+    else
+      part[*open] = Dim::floor_div(before, after);
   } else if (!agreed_extent(before, after)) {
     throw c.fail("shape-mismatch", what).note("the input has shape " + to_string(input.shape));
   }
@@ -91,8 +98,9 @@ std::vector<Fact> infer_squeeze(InferContext& c) {
     if (std::find(axes.begin(), axes.end(), axis) == axes.end()) {
       shape.push_back(extent);
     } else if (!agreed_extent(extent, 1)) {
-      throw c.fail("shape-mismatch", prefix_of(c) + "axis " + std::to_string(axis) + " has extent " + extent.to_string() +
-                                         ", but only an extent of 1 can be dropped")
+      throw c
+          .fail("shape-mismatch", prefix_of(c) + "axis " + std::to_string(axis) + " has extent " +
+                                      extent.to_string() + ", but only an extent of 1 can be dropped")
           .note("the input has shape " + to_string(input.shape));
     }
   }
@@ -132,7 +140,8 @@ std::vector<Fact> infer_transpose(InferContext& c) {
   for (size_t k = 0; k < axes.size(); ++k) {
     if (axes[k] >= static_cast<int64_t>(axes.size())) {
       throw c.fail("not-a-permutation", prefix_of(c) + "the axes are no permutation of 0 to " +
-                                            std::to_string(axes.size() - 1) + ": " + std::to_string(axes[k]) + " is listed");
+                                            std::to_string(axes.size() - 1) + ": " + std::to_string(axes[k]) +
+                                            " is listed");
     }
     out.shape[k] = input.shape[static_cast<size_t>(axes[k])];
   }
@@ -140,7 +149,9 @@ std::vector<Fact> infer_transpose(InferContext& c) {
   return {out};
 }
 
-std::vector<Tensor> eval_transpose(EvalContext& c) { return {transposed(dequantized(c.input("input")), c.integers("axes"))}; }
+std::vector<Tensor> eval_transpose(EvalContext& c) {
+  return {transposed(dequantized(c.input("input")), c.integers("axes"))};
+}
 
 // --- concat, stack, split, unstack ---
 
@@ -163,8 +174,10 @@ std::vector<Fact> infer_concat(InferContext& c) {
       }
     }
     if (!fits) {
-      throw c.fail("shape-mismatch", prefix_of(c) + "item " + std::to_string(k) + " has shape " + to_string(shape) +
-                                         ", which differs from the first one off axis " + std::to_string(axis))
+      throw c
+          .fail("shape-mismatch", prefix_of(c) + "item " + std::to_string(k) + " has shape " +
+                                      to_string(shape) + ", which differs from the first one off axis " +
+                                      std::to_string(axis))
           .note("the first item has shape " + to_string(values[0]->shape));
     }
   }
@@ -178,7 +191,8 @@ std::vector<Tensor> plain_inputs(const EvalContext& c, std::string_view name) {
   return values;
 }
 
-void require_same_extents(const EvalContext& c, const std::vector<Tensor>& values, std::optional<size_t> but) {
+void require_same_extents(const EvalContext& c, const std::vector<Tensor>& values,
+                          std::optional<size_t> but) {
   for (const Tensor& value : values) {
     for (size_t i = 0; i < value.shape().size(); ++i) {
       if (i != but && value.shape()[i] != values[0].shape()[i]) {
@@ -221,10 +235,12 @@ std::vector<Fact> infer_stack(InferContext& c) {
     }
     if (!fits) {
       throw c.fail("shape-mismatch", prefix_of(c) + "item " + std::to_string(k) + " has shape " +
-                                         to_string(values[k]->shape) + ", the first one " + to_string(values[0]->shape));
+                                         to_string(values[k]->shape) + ", the first one " +
+                                         to_string(values[0]->shape));
     }
   }
-  out.shape.insert(out.shape.begin() + static_cast<std::ptrdiff_t>(axis), Dim(static_cast<int64_t>(values.size())));
+  out.shape.insert(out.shape.begin() + static_cast<std::ptrdiff_t>(axis),
+                   Dim(static_cast<int64_t>(values.size())));
   move_known_dims(out, values, [&](const std::vector<Tensor>& in) { return stacked(in, axis); });
   return {out};
 }
@@ -247,16 +263,19 @@ std::vector<Fact> infer_split(InferContext& c) {
   const Fact& value = c.input("value");
   const auto axis = static_cast<size_t>(checked_axis(c, c.integer("axis"), value.rank()));
   const auto ratios = c.integers("ratios");
-  if (ratios.empty()) throw c.fail("attribute-value", prefix_of(c) + "`ratios` is empty");
+  if (ratios.empty()) throw c.fail("attribute-range", prefix_of(c) + "`ratios` is empty");
   int64_t sum = 0;
   for (const int64_t ratio : ratios) {
-    if (ratio < 1) throw c.fail("attribute-value", prefix_of(c) + "ratio " + std::to_string(ratio) + " is not positive");
-    if (__builtin_add_overflow(sum, ratio, &sum)) throw c.fail("integer-overflow", prefix_of(c) + "the ratios overflow");
+    if (ratio < 1)
+      throw c.fail("attribute-range", prefix_of(c) + "ratio " + std::to_string(ratio) + " is not positive");
+    if (__builtin_add_overflow(sum, ratio, &sum))
+      throw c.fail("integer-overflow", prefix_of(c) + "the ratios overflow");
   }
   const Dim& extent = value.shape[axis];
   if (extent.is_constant() && extent.value() % sum != 0) {
-    throw c.fail("shape-mismatch", prefix_of(c) + "extent " + extent.to_string() + " of axis " + std::to_string(axis) +
-                                       " does not divide by the sum " + std::to_string(sum) + " of the ratios");
+    throw c.fail("shape-mismatch", prefix_of(c) + "extent " + extent.to_string() + " of axis " +
+                                       std::to_string(axis) + " does not divide by the sum " +
+                                       std::to_string(sum) + " of the ratios");
   }
   const Dim unit = Dim::floor_div(extent, sum);
   std::vector<Fact> out;
@@ -282,7 +301,8 @@ std::vector<Tensor> eval_split(EvalContext& c) {
   const int64_t sum = std::accumulate(ratios.begin(), ratios.end(), int64_t{0});
   if (value.shape()[axis] % sum != 0) {
     throw c.fail("shape-mismatch", prefix_of(c) + "extent " + std::to_string(value.shape()[axis]) +
-                                       " does not divide by the sum " + std::to_string(sum) + " of the ratios");
+                                       " does not divide by the sum " + std::to_string(sum) +
+                                       " of the ratios");
   }
   std::vector<Tensor> out;
   int64_t begin = 0;
@@ -305,11 +325,13 @@ std::vector<Fact> infer_unstack(InferContext& c) {
   const auto axis = static_cast<size_t>(checked_axis(c, c.integer("axis"), value.rank()));
   const Dim& extent = value.shape[axis];
   if (!extent.is_constant()) {
-    throw c.fail("symbol-unknown", prefix_of(c) + "the extent " + extent.to_string() + " of axis " + std::to_string(axis) +
+    throw c.fail("symbol-unknown", prefix_of(c) + "the extent " + extent.to_string() + " of axis " +
+                                       std::to_string(axis) +
                                        " must be known, since it is the number of results");
   }
   if (extent.value() > 65536) {
-    throw c.fail("too-many-results", prefix_of(c) + "axis " + std::to_string(axis) + " would give " + extent.to_string() + " results");
+    throw c.fail("too-many-results", prefix_of(c) + "axis " + std::to_string(axis) + " would give " +
+                                         extent.to_string() + " results");
   }
   Fact part = moved_fact(value);
   part.shape.erase(part.shape.begin() + static_cast<std::ptrdiff_t>(axis));
@@ -342,7 +364,8 @@ std::vector<Tensor> eval_copy(EvalContext& c) { return {c.inputs.at(0)}; }
 std::vector<Fact> infer_copy_n(InferContext& c) {
   const int64_t times = c.integer("times");
   if (times < 1 || times > 65536) {
-    throw c.fail("attribute-value", prefix_of(c) + "`times` is " + std::to_string(times) + ", but 1 or more is expected");
+    throw c.fail("attribute-range",
+                 prefix_of(c) + "`times` is " + std::to_string(times) + ", but 1 or more is expected");
   }
   return std::vector<Fact>(static_cast<size_t>(times), *c.inputs.at(0));
 }
@@ -357,7 +380,8 @@ Tensor broadcast_to(const NodeReader& c, const Tensor& input, const Shape& shape
   const size_t shift = shape.size() - input.shape().size();
   for (size_t i = 0; i < input.shape().size(); ++i) {
     if (input.shape()[i] != 1 && input.shape()[i] != shape[i + shift]) {
-      throw c.fail("shape-mismatch", prefix_of(c) + "shape " + to_string(input.shape()) + " does not broadcast to " + to_string(shape));
+      throw c.fail("shape-mismatch", prefix_of(c) + "shape " + to_string(input.shape()) +
+                                         " does not broadcast to " + to_string(shape));
     }
   }
   return take_strided(input, shape, 0, broadcast_strides(input.shape(), shape, false));
@@ -379,12 +403,14 @@ std::vector<Fact> infer_broadcast(InferContext& c) {
   }
   for (const Dim& extent : out.shape) fits = fits && !(extent.is_constant() && extent.value() < 0);
   if (!fits) {
-    throw c.fail("shape-mismatch", prefix_of(c) + "shape " + to_string(input.shape) + " does not broadcast to " +
-                                       to_string(c.dims("shape")))
+    throw c
+        .fail("shape-mismatch", prefix_of(c) + "shape " + to_string(input.shape) + " does not broadcast to " +
+                                    to_string(c.dims("shape")))
         .note("shapes are aligned at their trailing axis");
   }
   if (const auto shape = out.static_shape(); shape && volume_of(*shape) <= kMaxKnownItems) {
-    move_known_dims(out, {&input}, [&](const std::vector<Tensor>& in) { return broadcast_to(c, in[0], *shape); });
+    move_known_dims(out, {&input},
+                    [&](const std::vector<Tensor>& in) { return broadcast_to(c, in[0], *shape); });
   }
   return {out};
 }

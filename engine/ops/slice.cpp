@@ -25,18 +25,22 @@ std::vector<SliceAxis> slice_axes(const NodeReader& c, int rank) {
   if (stride.empty()) stride.assign(axes.size(), 1);
   if (begin.size() != axes.size() || length.size() != axes.size() || stride.size() != axes.size()) {
     throw c.fail("attribute-length", prefix_of(c) + std::to_string(axes.size()) + " axes come with " +
-                                         std::to_string(begin.size()) + " begins, " + std::to_string(length.size()) +
-                                         " lengths and " + std::to_string(stride.size()) + " strides");
+                                         std::to_string(begin.size()) + " begins, " +
+                                         std::to_string(length.size()) + " lengths and " +
+                                         std::to_string(stride.size()) + " strides");
   }
   std::vector<SliceAxis> out;
   for (size_t i = 0; i < axes.size(); ++i) {
-    if (stride[i] == 0) throw c.fail("attribute-value", prefix_of(c) + "the stride of axis " + std::to_string(axes[i]) + " is 0");
+    if (stride[i] == 0)
+      throw c.fail("attribute-range",
+                   prefix_of(c) + "the stride of axis " + std::to_string(axes[i]) + " is 0");
     out.push_back({axes[i], stride[i], begin[i], length[i]});
   }
   return out;
 }
 
-Tensor sliced(const NodeReader& c, const Tensor& input, const std::vector<SliceAxis>& axes, const SymbolValues& symbols) {
+Tensor sliced(const NodeReader& c, const Tensor& input, const std::vector<SliceAxis>& axes,
+              const SymbolValues& symbols) {
   Shape shape = input.shape();
   auto strides = strides_of(input.shape());
   int64_t offset = 0;
@@ -45,15 +49,18 @@ Tensor sliced(const NodeReader& c, const Tensor& input, const std::vector<SliceA
     const auto begin = s.begin.evaluate(symbols), length = s.length.evaluate(symbols);
     if (!begin || !length) {
       throw c.fail("symbol-unknown", prefix_of(c) + "begin " + s.begin.to_string() + " and length " +
-                                         s.length.to_string() + " of axis " + std::to_string(axis) + " are not known");
+                                         s.length.to_string() + " of axis " + std::to_string(axis) +
+                                         " are not known");
     }
     const int64_t extent = input.shape()[axis];
     int64_t last = 0;
-    const bool overflow = __builtin_mul_overflow(*length - 1, s.stride, &last) || __builtin_add_overflow(last, *begin, &last);
+    const bool overflow =
+        __builtin_mul_overflow(*length - 1, s.stride, &last) || __builtin_add_overflow(last, *begin, &last);
     if (*length < 0 || overflow ||
         (*length > 0 && (*begin < 0 || *begin >= extent || last < 0 || last >= extent))) {
-      throw c.fail("slice-out-of-range", prefix_of(c) + std::to_string(*length) + " cells from " + std::to_string(*begin) +
-                                             " in steps of " + std::to_string(s.stride) + " leave axis " +
+      throw c.fail("slice-out-of-range", prefix_of(c) + std::to_string(*length) + " cells from " +
+                                             std::to_string(*begin) + " in steps of " +
+                                             std::to_string(s.stride) + " leave axis " +
                                              std::to_string(axis) + " of extent " + std::to_string(extent));
     }
     shape[axis] = *length;
@@ -73,9 +80,11 @@ std::vector<Fact> infer_slice(InferContext& c) {
     const auto negative = [](const Dim& d) { return d.is_constant() && d.value() < 0; };
     const bool some = !s.length.is_constant() || s.length.value() > 0;
     if (negative(s.length) || (some && s.length.is_constant() &&
-                               (negative(s.begin) || negative(last) || negative(extent - 1 - s.begin) || negative(extent - 1 - last)))) {
-      throw c.fail("slice-out-of-range", prefix_of(c) + s.length.to_string() + " cells from " + s.begin.to_string() +
-                                             " in steps of " + std::to_string(s.stride) + " leave axis " +
+                               (negative(s.begin) || negative(last) || negative(extent - 1 - s.begin) ||
+                                negative(extent - 1 - last)))) {
+      throw c.fail("slice-out-of-range", prefix_of(c) + s.length.to_string() + " cells from " +
+                                             s.begin.to_string() + " in steps of " +
+                                             std::to_string(s.stride) + " leave axis " +
                                              std::to_string(s.axis) + " of extent " + extent.to_string());
     }
     extent = s.length;
@@ -102,8 +111,9 @@ std::vector<Fact> infer_dyn_slice(InferContext& c) {
   if (c.given("len")) {
     out.shape[axis] = c.dim("len");
     if (known && !agreed_extent(out.shape[axis], (*to)[0] - (*from)[0])) {
-      throw c.fail("shape-mismatch", prefix_of(c) + "len is " + out.shape[axis].to_string() + ", but the bounds are " +
-                                         (*from)[0].to_string() + " and " + (*to)[0].to_string());
+      throw c.fail("shape-mismatch", prefix_of(c) + "len is " + out.shape[axis].to_string() +
+                                         ", but the bounds are " + (*from)[0].to_string() + " and " +
+                                         (*to)[0].to_string());
     }
   } else {
     out.shape[axis] = known ? (*to)[0] - (*from)[0] : c.fresh_extent("slice");
@@ -118,17 +128,19 @@ std::vector<Fact> infer_dyn_slice(InferContext& c) {
 std::vector<Tensor> eval_dyn_slice(EvalContext& c) {
   const Tensor input = dequantized(c.input("input"));
   const int64_t axis = c.integer("axis");
-  const int64_t start = single_integer(c, c.input("start"), "start"), end = single_integer(c, c.input("end"), "end");
+  const int64_t start = single_integer(c, c.input("start"), "start"),
+                end = single_integer(c, c.input("end"), "end");
   const int64_t extent = input.shape()[static_cast<size_t>(axis)];
   if (start < 0 || start > end || end > extent) {
     throw c.fail("slice-out-of-range", prefix_of(c) + "the cells from " + std::to_string(start) + " to " +
-                                           std::to_string(end) + " leave axis " + std::to_string(axis) + " of extent " +
-                                           std::to_string(extent));
+                                           std::to_string(end) + " leave axis " + std::to_string(axis) +
+                                           " of extent " + std::to_string(extent));
   }
   const auto length = c.output_fact().shape[static_cast<size_t>(axis)].evaluate(c.symbols);
   if (length && *length != end - start) {
-    throw c.fail("shape-mismatch", prefix_of(c) + "len is " + std::to_string(*length) + ", but the bounds are " +
-                                       std::to_string(start) + " and " + std::to_string(end));
+    throw c.fail("shape-mismatch", prefix_of(c) + "len is " + std::to_string(*length) +
+                                       ", but the bounds are " + std::to_string(start) + " and " +
+                                       std::to_string(end));
   }
   return {sliced(c, input, {{axis, 1, Dim(start), Dim(end - start)}}, {})};
 }
@@ -141,9 +153,11 @@ struct Downsample {
 };
 
 Downsample downsample_of(const NodeReader& c, int rank) {
-  Downsample d{static_cast<size_t>(checked_axis(c, c.integer("axis"), rank)), c.integer("stride"), c.integer("modulo")};
-  if (d.stride == 0 || d.stride == INT64_MIN) throw c.fail("attribute-value", prefix_of(c) + "`stride` is " + std::to_string(d.stride));
-  if (d.modulo < 0) throw c.fail("attribute-value", prefix_of(c) + "`modulo` is negative");
+  Downsample d{static_cast<size_t>(checked_axis(c, c.integer("axis"), rank)), c.integer("stride"),
+               c.integer("modulo")};
+  if (d.stride == 0 || d.stride == INT64_MIN)
+    throw c.fail("attribute-range", prefix_of(c) + "`stride` is " + std::to_string(d.stride));
+  if (d.modulo < 0) throw c.fail("attribute-range", prefix_of(c) + "`modulo` is negative");
   return d;
 }
 
@@ -180,8 +194,9 @@ Border border_of(const NodeReader& c) {
   if (border == "replicate") return Border::replicate;
   if (border == "reflect") return Border::reflect;
   if (border == "reflect-even") return Border::reflect_even;
-  throw c.fail("attribute-value", prefix_of(c) + "border '" + border + "' is unknown; constant, replicate, reflect and "
-                                                                       "reflect-even are known");
+  throw c.fail("attribute-range", prefix_of(c) + "border '" + border +
+                                      "' is unknown; constant, replicate, reflect and "
+                                      "reflect-even are known");
 }
 
 // Cells beyond the edge that a border can give for an axis of this extent.
@@ -191,17 +206,21 @@ int64_t reach_of(Border border, int64_t extent) {
   return INT64_MAX;
 }
 
-void check_padding(const NodeReader& c, Border border, int64_t extent, int64_t before, int64_t after, size_t axis) {
+void check_padding(const NodeReader& c, Border border, int64_t extent, int64_t before, int64_t after,
+                   size_t axis) {
   int64_t result = 0;
-  if (__builtin_add_overflow(extent, before, &result) || __builtin_add_overflow(result, after, &result) || result < 0) {
-    throw c.fail("bad-extent", prefix_of(c) + "padding (" + std::to_string(before) + ", " + std::to_string(after) +
-                                   ") of axis " + std::to_string(axis) + " leaves no valid extent from " + std::to_string(extent));
+  if (__builtin_add_overflow(extent, before, &result) || __builtin_add_overflow(result, after, &result) ||
+      result < 0) {
+    throw c.fail("shape-negative", prefix_of(c) + "padding (" + std::to_string(before) + ", " +
+                                       std::to_string(after) + ") of axis " + std::to_string(axis) +
+                                       " leaves no valid extent from " + std::to_string(extent));
   }
   const int64_t reach = reach_of(border, extent);
   if (before > reach || after > reach) {
-    throw c.fail("padding-out-of-range", prefix_of(c) + "padding (" + std::to_string(before) + ", " + std::to_string(after) +
-                                             ") reaches further than the extent " + std::to_string(extent) + " of axis " +
-                                             std::to_string(axis) + " allows for border '" + c.string("border") + "'");
+    throw c.fail("border-domain", prefix_of(c) + "padding (" + std::to_string(before) + ", " +
+                                      std::to_string(after) + ") reaches further than the extent " +
+                                      std::to_string(extent) + " of axis " + std::to_string(axis) +
+                                      " allows for border '" + c.string("border") + "'");
   }
 }
 
@@ -215,7 +234,8 @@ std::vector<Fact> infer_pad(InferContext& c) {
   }
   Fact out = moved_fact(input);
   if (out.dtype == DataType::string || is_complex(out.dtype)) {
-    throw c.fail("dtype-unsupported", prefix_of(c) + "items of type " + std::string(name_of(out.dtype)) + " are not padded");
+    throw c.fail("dtype-unsupported",
+                 prefix_of(c) + "items of type " + std::string(name_of(out.dtype)) + " are not padded");
   }
   c.scalar("value");
   for (size_t axis = 0; axis < padding.size(); ++axis) {
@@ -278,7 +298,7 @@ std::vector<Fact> infer_tile(InferContext& c) {
   std::vector<int64_t> values;
   for (size_t axis = 0; axis < repeats.size(); ++axis) {
     if (repeats[axis].is_constant() && repeats[axis].value() < 1) {
-      throw c.fail("attribute-value", prefix_of(c) + "axis " + std::to_string(axis) + " is repeated " +
+      throw c.fail("attribute-range", prefix_of(c) + "axis " + std::to_string(axis) + " is repeated " +
                                           repeats[axis].to_string() + " times, but 1 or more is expected");
     }
     out.shape[axis] = out.shape[axis] * repeats[axis];
@@ -295,7 +315,8 @@ void check_tiled(const NodeReader& c, const Tensor& input, const std::vector<int
   Shape shape = input.shape();
   for (size_t axis = 0; axis < repeats.size(); ++axis) {
     if (repeats[axis] < 0 || __builtin_mul_overflow(shape[axis], repeats[axis], &shape[axis])) {
-      throw c.fail("bad-extent", prefix_of(c) + "axis " + std::to_string(axis) + " is repeated " + std::to_string(repeats[axis]) + " times");
+      throw c.fail("shape-negative", prefix_of(c) + "axis " + std::to_string(axis) + " is repeated " +
+                                         std::to_string(repeats[axis]) + " times");
     }
   }
   byte_size_of(input.dtype(), shape);  // throws when it cannot be held
@@ -320,8 +341,10 @@ std::vector<Fact> infer_dyn_tile(InferContext& c) {
   const auto known = known_dims(repeats);
   for (size_t axis = 0; axis < out.shape.size(); ++axis) {
     const bool unit = input.shape[axis].is(1);
-    if (known) out.shape[axis] = out.shape[axis] * (*known)[axis];
-    else out.shape[axis] = unit ? c.fresh_extent("tile") : input.shape[axis] * c.fresh_extent("tile");
+    if (known)
+      out.shape[axis] = out.shape[axis] * (*known)[axis];
+    else
+      out.shape[axis] = unit ? c.fresh_extent("tile") : input.shape[axis] * c.fresh_extent("tile");
   }
   return {out};
 }
@@ -332,7 +355,8 @@ std::vector<Tensor> eval_dyn_tile(EvalContext& c) {
   std::vector<int64_t> values;
   for (int64_t i = 0; i < repeats.size(); ++i) values.push_back(repeats.as_int(i));
   if (static_cast<int>(values.size()) != input.rank()) {
-    throw c.fail("shape-mismatch", prefix_of(c) + std::to_string(values.size()) + " repeats for rank " + std::to_string(input.rank()));
+    throw c.fail("shape-mismatch", prefix_of(c) + std::to_string(values.size()) + " repeats for rank " +
+                                       std::to_string(input.rank()));
   }
   check_tiled(c, input, values);
   return {tiled(input, values)};
@@ -344,7 +368,8 @@ std::vector<Fact> infer_trilu(InferContext& c) {
   const Fact &input = c.input("input"), &k = c.input("k");
   require_integer(c, k, "k");
   if (input.rank() < 2) {
-    throw c.fail("shape-mismatch", prefix_of(c) + "the input has shape " + to_string(input.shape) + ", but rank 2 or more is expected");
+    throw c.fail("shape-mismatch", prefix_of(c) + "the input has shape " + to_string(input.shape) +
+                                       ", but rank 2 or more is expected");
   }
   Fact out = moved_fact(input);
   if (out.dtype == DataType::string) throw c.fail("dtype-unsupported", prefix_of(c) + "strings have no zero");
@@ -358,7 +383,8 @@ std::vector<Tensor> eval_trilu(EvalContext& c) {
   const bool upper = c.logical("upper");
   const int64_t columns = out.shape().back(), rows = out.shape()[out.shape().size() - 2];
   const size_t size = item_size(out.dtype());
-  const Tensor zero = is_complex(out.dtype()) ? Tensor::zeros(out.dtype(), {}) : item_of(0, out.dtype(), c.output_fact().quant);
+  const Tensor zero = is_complex(out.dtype()) ? Tensor::zeros(out.dtype(), {})
+                                              : item_of(0, out.dtype(), c.output_fact().quant);
   std::byte* at = out.mutable_bytes();
   for (int64_t i = 0; i < out.size(); ++i, at += size) {
     const int64_t column = i % columns, row = i / columns % rows;
@@ -376,10 +402,12 @@ std::vector<Fact> infer_range(InferContext& c) {
   require_plain(c, ends);
   for (const Fact* fact : ends) {
     if (!is_integer(fact->dtype) && !is_float(fact->dtype)) {
-      throw c.fail("dtype-unsupported", prefix_of(c) + "a range of " + std::string(name_of(fact->dtype)) + " items makes no sense");
+      throw c.fail("dtype-unsupported", prefix_of(c) + "a range of " + std::string(name_of(fact->dtype)) +
+                                            " items makes no sense");
     }
     if (const auto shape = fact->static_shape(); shape && volume_of(*shape) != 1) {
-      throw c.fail("shape-mismatch", prefix_of(c) + "start, end and step are single numbers, not of shape " + to_string(fact->shape));
+      throw c.fail("shape-mismatch", prefix_of(c) + "start, end and step are single numbers, not of shape " +
+                                         to_string(fact->shape));
     }
   }
   const auto start = known_dims(*ends[0]), end = known_dims(*ends[1]), step = known_dims(*ends[2]);
@@ -389,7 +417,7 @@ std::vector<Fact> infer_range(InferContext& c) {
     return {out};
   }
   const int64_t stride = (*step)[0].value();
-  if (stride == 0) throw c.fail("attribute-value", prefix_of(c) + "the step is 0");
+  if (stride == 0) throw c.fail("attribute-range", prefix_of(c) + "the step is 0");
   const Dim& first = (*start)[0];
   const Dim count = Dim::ceil_div((*end)[0] - first, stride);
   out.shape[0] = count.is_constant() ? Dim(std::max<int64_t>(count.value(), 0)) : count;
@@ -411,9 +439,10 @@ int64_t integer_count(__int128 start, __int128 end, __int128 step) {
 std::vector<Tensor> eval_range(EvalContext& c) {
   const Tensor &start = c.input("start"), &end = c.input("end"), &step = c.input("step");
   for (const Tensor* t : {&start, &end, &step}) {
-    if (t->size() != 1) throw c.fail("shape-mismatch", prefix_of(c) + "start, end and step are single numbers");
+    if (t->size() != 1)
+      throw c.fail("shape-mismatch", prefix_of(c) + "start, end and step are single numbers");
   }
-  if (step.as_double(0) == 0) throw c.fail("attribute-value", prefix_of(c) + "the step is 0");
+  if (step.as_double(0) == 0) throw c.fail("attribute-range", prefix_of(c) + "the step is 0");
   Tensor out;
   dispatch(start.dtype(), [&](auto tag) {
     using T = decltype(tag);
@@ -422,8 +451,10 @@ std::vector<Tensor> eval_range(EvalContext& c) {
     const C stop = widen(*end.data<T>()), stride = widen(*step.data<T>());
     int64_t count = 0;
     if constexpr (std::is_floating_point_v<C>) {
-      const double cells = std::ceil((static_cast<double>(stop) - static_cast<double>(value)) / static_cast<double>(stride));
-      if (!std::isfinite(cells)) throw c.fail("bad-extent", prefix_of(c) + "the number of steps is not finite");
+      const double cells =
+          std::ceil((static_cast<double>(stop) - static_cast<double>(value)) / static_cast<double>(stride));
+      if (!std::isfinite(cells))
+        throw c.fail("shape-negative", prefix_of(c) + "the number of steps is not finite");
       count = cells < 0 ? 0 : cells > 0x1p62 ? INT64_MAX : static_cast<int64_t>(cells);
     } else {
       count = integer_count(value, stop, stride);
@@ -432,9 +463,12 @@ std::vector<Tensor> eval_range(EvalContext& c) {
     T* items = out.mutable_data<T>();
     for (int64_t i = 0; i < count; ++i) {  // by repeated addition, as tract does
       items[i] = narrow<T>(value);
-      if constexpr (std::is_same_v<C, bool>) break;
-      else if constexpr (std::is_integral_v<C>) value = static_cast<C>(static_cast<uint64_t>(value) + static_cast<uint64_t>(stride));
-      else value = widen(narrow<T>(value + stride));
+      if constexpr (std::is_same_v<C, bool>)
+        break;
+      else if constexpr (std::is_integral_v<C>)
+        value = static_cast<C>(static_cast<uint64_t>(value) + static_cast<uint64_t>(stride));
+      else
+        value = widen(narrow<T>(value + stride));
     }
   });
   return {out};

@@ -1,7 +1,4 @@
-// Sources of values: inputs, stored tensors, shape values, casts, random numbers.
-#include <cmath>
-#include <random>
-
+// Sources of values: inputs, stored tensors, shape values, casts.
 #include "engine/ops/items.h"
 #include "engine/ops/quant_types.h"
 #include "engine/ops/registry.h"
@@ -13,7 +10,7 @@ namespace {
 void require_extents(const NodeReader& c, const DimShape& shape) {
   for (const Dim& extent : shape) {
     if (extent.is_constant() && extent.value() < 0) {
-      throw c.fail("bad-extent", prefix_of(c) + "shape " + to_string(shape) + " has a negative extent");
+      throw c.fail("shape-negative", prefix_of(c) + "shape " + to_string(shape) + " has a negative extent");
     }
   }
 }
@@ -22,7 +19,9 @@ ItemType item_type_attribute(const NodeReader& c, std::string_view name) {
   const auto type = parse_item_type(c.string(name));
   if (!type) {
     throw c.fail("unknown-dtype", prefix_of(c) + "`" + c.string(name) + "` is no item type")
-        .note("item types are f16, f32, f64, bool, i8 ... i64, u8 ... u64, string, QI8(Z:0 S:0.1), QU8(...), QI32(...)");
+        .note(
+            "item types are f16, f32, f64, bool, i8 ... i64, u8 ... u64, string, QI8(Z:0 S:0.1), QU8(...), "
+            "QI32(...)");
   }
   return *type;
 }
@@ -51,21 +50,24 @@ std::vector<Fact> infer_dims(InferContext& c) {
   const auto shape = out.static_shape();
   require_extents(c, out.shape);
   if (!shape || volume_of(*shape) != static_cast<int64_t>(value.size())) {
-    throw c.fail("shape-mismatch", prefix_of(c) + std::to_string(value.size()) + " values do not fill the shape " +
-                                       to_string(out.shape));
+    throw c.fail("shape-mismatch", prefix_of(c) + std::to_string(value.size()) +
+                                       " values do not fill the shape " + to_string(out.shape));
   }
   set_known_dims(out, value);
   return {out};
 }
 
-std::vector<Tensor> eval_dims(EvalContext& c) { return {Tensor::of<int64_t>(c.output_shape(), c.integers("value"))}; }
+std::vector<Tensor> eval_dims(EvalContext& c) {
+  return {Tensor::of<int64_t>(c.output_shape(), c.integers("value"))};
+}
 
 std::vector<Fact> infer_cast(InferContext& c) {
   const Fact& input = c.input("input");
   const ItemType to = item_type_attribute(c, "to");
   if (!can_cast(item_type_of(input), to)) {
-    throw c.fail("cast-unsupported", prefix_of(c) + "there is no cast from " + item_type_text(item_type_of(input)) +
-                                         " to " + item_type_text(to) + "; go through f32");
+    throw c.fail("cast-unsupported", prefix_of(c) + "there is no cast from " +
+                                         item_type_text(item_type_of(input)) + " to " + item_type_text(to) +
+                                         "; go through f32");
   }
   Fact out = fact_of(to.dtype, input.shape);
   out.quant = to.quant;
@@ -80,127 +82,11 @@ std::vector<Tensor> eval_cast(EvalContext& c) {
   return {cast_typed(c.input("input"), from, item_type_of(c.output_fact()))};
 }
 
-// --- random numbers: not reproducible between engines; a seed makes runs of this one repeat ---
-
-// xorshift64* kept as one counter, so that a saved state continues where it was.
-class RandomBits {
- public:
-  RandomBits(OpState& state, const NodeReader& c) : state_(state) {
-    if (state.started) return;
-    uint64_t seed = 0;
-    if (c.given("seed")) {
-      seed = static_cast<uint64_t>(c.integer("seed"));
-    } else {
-      std::random_device device;
-      seed = (static_cast<uint64_t>(device()) << 32) | device();
-    }
-    seed = seed * 0x9E3779B97F4A7C15U + 0xD1B54A32D192ED03U;
-    state.counters = {static_cast<int64_t>(seed == 0 ? 1 : seed)};
-    state.started = true;
-  }
-  // Uniform in [0, 1).
-  double uniform() {
-    auto x = static_cast<uint64_t>(state_.counters[0]);
-    x ^= x >> 12;
-    x ^= x << 25;
-    x ^= x >> 27;
-    state_.counters[0] = static_cast<int64_t>(x);
-    return static_cast<double>((x * 0x2545F4914F6CDD1DU) >> 11) * 0x1p-53;
-  }
-  double normal() {
-    const double radius = std::sqrt(-2.0 * std::log(1.0 - uniform()));
-    return radius * std::cos(6.283185307179586 * uniform());
-  }
-
- private:
-  OpState& state_;
-};
-
-std::vector<double> parameter_list(const NodeReader& c) {
-  std::vector<double> out;
-  const Attribute& parameters = c.attribute("parameters");
-  if (const auto* list = std::get_if<Attribute::List>(&parameters.value)) {
-    for (const Attribute& item : *list) {
-      if (const auto* real = std::get_if<double>(&item.value)) out.push_back(*real);
-      else if (const auto* dim = std::get_if<Dim>(&item.value); dim && dim->is_constant()) {
-        out.push_back(static_cast<double>(dim->value()));
-      }
-    }
-  }
-  if (out.size() != 2) throw c.fail("attribute-value", prefix_of(c) + "`parameters` wants two numbers");
-  return out;
-}
-
-std::vector<Fact> infer_random(InferContext& c) {
-  const ItemType type = item_type_attribute(c, "datum_type");
-  if (!is_float(type.dtype) || type.quant) {
-    throw c.fail("dtype-unsupported", prefix_of(c) + "random numbers are of a float type, not " + item_type_text(type));
-  }
-  if (c.string("dist") != "uniform" && c.string("dist") != "normal") {
-    throw c.fail("attribute-value", prefix_of(c) + "`dist` is 'uniform' or 'normal', not '" + c.string("dist") + "'");
-  }
-  parameter_list(c);
-  Fact out = fact_of(type.dtype, c.dims("shape"));
-  require_extents(c, out.shape);
-  return {out};
-}
-
-std::vector<Tensor> eval_random(EvalContext& c) {
-  RandomBits bits(*c.state, c);
-  const auto parameters = parameter_list(c);
-  Tensor out = Tensor::uninitialized(DataType::f64, c.output_shape());
-  auto* items = out.mutable_data<double>();
-  const bool uniform = c.string("dist") == "uniform";
-  for (int64_t i = 0; i < out.size(); ++i) {
-    items[i] = uniform ? parameters[0] + (parameters[1] - parameters[0]) * bits.uniform()
-                       : parameters[0] + parameters[1] * bits.normal();
-  }
-  return {cast_items(out, c.output_fact().dtype)};
-}
-
-std::vector<Fact> infer_multinomial(InferContext& c) {
-  const Fact& input = c.input("input");
-  require_float(c, input, "input");
-  if (input.rank() != 2) throw c.fail("shape-mismatch", prefix_of(c) + "the input has shape [batch, classes], not " + to_string(input.shape));
-  const int64_t code = c.integer("dtype"), samples = c.integer("sample_size");
-  if (code != 6 && code != 7) throw c.fail("attribute-value", prefix_of(c) + "`dtype` is 6 (i32) or 7 (i64), not " + std::to_string(code));
-  if (samples < 0) throw c.fail("attribute-value", prefix_of(c) + "`sample_size` is negative");
-  return {fact_of(code == 6 ? DataType::i32 : DataType::i64, {input.shape[0], Dim(samples)})};
-}
-
-std::vector<Tensor> eval_multinomial(EvalContext& c) {
-  const Tensor& input = c.input("input");
-  const int64_t rows = input.dim(0), classes = input.dim(1), samples = c.integer("sample_size");
-  if (classes == 0 && rows * samples > 0) throw c.fail("shape-mismatch", prefix_of(c) + "there are no classes to draw from");
-  RandomBits bits(*c.state, c);
-  const auto logits = as_doubles(input);
-  Tensor out = Tensor::uninitialized(DataType::i64, {rows, samples});
-  auto* items = out.mutable_data<int64_t>();
-  for (int64_t row = 0; row < rows; ++row) {
-    const double* log_p = logits.data() + row * classes;
-    double highest = -HUGE_VAL, sum = 0;
-    for (int64_t k = 0; k < classes; ++k) highest = std::max(highest, log_p[k]);
-    for (int64_t k = 0; k < classes; ++k) sum += std::exp(log_p[k] - highest);
-    for (int64_t s = 0; s < samples; ++s) {
-      double left = bits.uniform() * sum;
-      int64_t k = 0;
-      for (; k + 1 < classes; ++k) {
-        left -= std::exp(log_p[k] - highest);
-        if (left < 0) break;
-      }
-      *items++ = k;
-    }
-  }
-  return {cast_items(out, c.output_fact().dtype)};
-}
-
 constexpr OpDef kRows[] = {
     {.name = "tract_core_external", .infer = infer_external, .eval = never},
     {.name = "variable", .infer = infer_variable, .eval = never},
     {.name = "nnefrun_dims", .infer = infer_dims, .eval = eval_dims},
     {.name = "tract_core_cast", .infer = infer_cast, .eval = eval_cast},
-    {.name = "tract_onnx_random", .infer = infer_random, .eval = eval_random, .stateful = true},
-    {.name = "tract_onnx_multinomial", .infer = infer_multinomial, .eval = eval_multinomial, .stateful = true},
 };
 
 }  // namespace

@@ -7,8 +7,8 @@
 namespace nnefrun {
 namespace {
 
-// What a function does to each kind of number; null where it has no meaning. Short floats are computed in float,
-// integers in 64 bits, and wrapped back to their own width.
+// What a function does to each kind of number; null where it has no meaning. Short floats are computed in
+// float, integers in 64 bits, and wrapped back to their own width.
 struct Unary {
   std::string_view name;
   float (*f32)(float) = nullptr;
@@ -29,7 +29,9 @@ constexpr Unary number(std::string_view name, F f, I i, U u) {
 int64_t negated(int64_t x) { return static_cast<int64_t>(0 - static_cast<uint64_t>(x)); }
 int64_t same(int64_t x) { return x; }
 uint64_t same_unsigned(uint64_t x) { return x; }
-int64_t squared(int64_t x) { return static_cast<int64_t>(static_cast<uint64_t>(x) * static_cast<uint64_t>(x)); }
+int64_t squared(int64_t x) {
+  return static_cast<int64_t>(static_cast<uint64_t>(x) * static_cast<uint64_t>(x));
+}
 
 // floor(x + 0.5) without the rounding of the sum.
 template <class T>
@@ -39,17 +41,32 @@ T round_half_up(T x) {
 }
 
 constexpr Unary kUnary[] = {
-    number("neg", [](auto x) { return -x; }, negated, [](uint64_t x) { return 0 - x; }),
-    number("abs", [](auto x) { return std::abs(x); }, [](int64_t x) { return x < 0 ? negated(x) : x; }, same_unsigned),
-    number("sign", [](auto x) { return x > 0 ? decltype(x)(1) : x < 0 ? decltype(x)(-1) : x == 0 ? decltype(x)(0) : x; },
-           [](int64_t x) { return int64_t{x > 0} - int64_t{x < 0}; }, [](uint64_t x) { return uint64_t{x > 0}; }),
-    number("floor", [](auto x) { return std::floor(x); }, same, same_unsigned),
-    number("ceil", [](auto x) { return std::ceil(x); }, same, same_unsigned),
-    number("round", [](auto x) { return round_half_up(x); }, same, same_unsigned),
-    number("nnefrun_round_half_away", [](auto x) { return std::round(x); }, same, same_unsigned),
-    number("tract_core_round_even", [](auto x) { return std::nearbyint(x); }, same, same_unsigned),
-    number("sqr", [](auto x) { return x * x; }, squared, [](uint64_t x) { return x * x; }),
-    number("square", [](auto x) { return x * x; }, squared, [](uint64_t x) { return x * x; }),
+    number(
+        "neg", [](auto x) { return -x; }, negated, [](uint64_t x) { return 0 - x; }),
+    number(
+        "abs", [](auto x) { return std::abs(x); }, [](int64_t x) { return x < 0 ? negated(x) : x; },
+        same_unsigned),
+    number(
+        "sign",
+        [](auto x) {
+          return x > 0 ? decltype(x)(1) : x < 0 ? decltype(x)(-1) : x == 0 ? decltype(x)(0) : x;
+        },
+        [](int64_t x) { return int64_t{x > 0} - int64_t{x < 0}; },
+        [](uint64_t x) { return uint64_t{x > 0}; }),
+    number(
+        "floor", [](auto x) { return std::floor(x); }, same, same_unsigned),
+    number(
+        "ceil", [](auto x) { return std::ceil(x); }, same, same_unsigned),
+    number(
+        "round", [](auto x) { return round_half_up(x); }, same, same_unsigned),
+    number(
+        "nnefrun_round_half_away", [](auto x) { return std::round(x); }, same, same_unsigned),
+    number(
+        "tract_core_round_even", [](auto x) { return std::nearbyint(x); }, same, same_unsigned),
+    number(
+        "sqr", [](auto x) { return x * x; }, squared, [](uint64_t x) { return x * x; }),
+    number(
+        "square", [](auto x) { return x * x; }, squared, [](uint64_t x) { return x * x; }),
     real("rcp", [](auto x) { return 1 / x; }),
     real("recip", [](auto x) { return 1 / x; }),
     real("sqrt", [](auto x) { return std::sqrt(x); }),
@@ -87,13 +104,20 @@ void propagate(const NodeReader& c, const Fact& input, Fact& out) {
   std::vector<Dim> values;
   try {
     for (const Dim& d : *dims) {
-      if (name == "neg") values.push_back(-d);
-      else if (name == "abs") values.push_back(Dim::max(d, -d));
-      else if (name == "sqr" || name == "square") values.push_back(d * d);
-      else if (name != "sign") values.push_back(d);  // floor, ceil and the roundings of an integer
-      else if (d.is_constant()) values.push_back((d.value() > 0) - (d.value() < 0));
-      else if (d.is_at_least(1)) values.push_back(1);
-      else return;
+      if (name == "neg")
+        values.push_back(-d);
+      else if (name == "abs")
+        values.push_back(Dim::max(d, -d));
+      else if (name == "sqr" || name == "square")
+        values.push_back(d * d);
+      else if (name != "sign")
+        values.push_back(d);  // floor, ceil and the roundings of an integer
+      else if (d.is_constant())
+        values.push_back((d.value() > 0) - (d.value() < 0));
+      else if (d.is_at_least(1))
+        values.push_back(1);
+      else
+        return;
     }
   } catch (const Error&) {
     return;  // overflow: eval wraps
@@ -106,8 +130,9 @@ std::vector<Fact> infer_unary(InferContext& c) {
   const Unary& unary = unary_of(c);
   require_plain(c, {&x});
   if (!is_float(x.dtype) && !(is_integer(x.dtype) && unary.i64 != nullptr)) {
-    throw c.fail("dtype-unsupported", prefix_of(c) + "the argument has type " + std::string(name_of(x.dtype)) +
-                                          ", but " + (unary.i64 ? "a number" : "a float type") + " is expected; cast it");
+    throw c.fail("dtype-unsupported",
+                 prefix_of(c) + "the argument has type " + std::string(name_of(x.dtype)) + ", but " +
+                     (unary.i64 ? "a number" : "a float type") + " is expected; cast it");
   }
   Fact out = fact_of(x.dtype, x.shape);
   propagate(c, x, out);
@@ -124,10 +149,14 @@ std::vector<Tensor> eval_unary(EvalContext& c) {
     const T* from = x.data<T>();
     T* to = out.mutable_data<T>();
     for (int64_t i = 0; i < x.size(); ++i) {
-      if constexpr (std::is_same_v<C, float>) to[i] = narrow<T>(unary.f32(widen(from[i])));
-      else if constexpr (std::is_same_v<C, double>) to[i] = unary.f64(from[i]);
-      else if constexpr (std::is_signed_v<T>) to[i] = static_cast<T>(unary.i64(from[i]));
-      else to[i] = static_cast<T>(unary.u64(from[i]));
+      if constexpr (std::is_same_v<C, float>)
+        to[i] = narrow<T>(unary.f32(widen(from[i])));
+      else if constexpr (std::is_same_v<C, double>)
+        to[i] = unary.f64(from[i]);
+      else if constexpr (std::is_signed_v<T>)
+        to[i] = static_cast<T>(unary.i64(from[i]));
+      else
+        to[i] = static_cast<T>(unary.u64(from[i]));
     }
   });
   return {out};
@@ -180,7 +209,8 @@ std::vector<Tensor> eval_is_nan(EvalContext& c) {
 
 std::vector<Tensor> eval_is_inf(EvalContext& c) {
   const bool positive = c.logical("detect_positive"), negative = c.logical("detect_negative");
-  return {test_floats(c.inputs.at(0), [&](double v) { return std::isinf(v) && (v > 0 ? positive : negative); })};
+  return {
+      test_floats(c.inputs.at(0), [&](double v) { return std::isinf(v) && (v > 0 ? positive : negative); })};
 }
 
 std::vector<Fact> infer_pow_const(InferContext& c) {
@@ -190,7 +220,8 @@ std::vector<Fact> infer_pow_const(InferContext& c) {
 
 std::vector<Tensor> eval_pow_const(EvalContext& c) {
   const double exponent = c.scalar("exponent");
-  return {map_floats(c.inputs.at(0), [&](auto v) { return std::pow(v, static_cast<decltype(v)>(exponent)); })};
+  return {
+      map_floats(c.inputs.at(0), [&](auto v) { return std::pow(v, static_cast<decltype(v)>(exponent)); })};
 }
 
 constexpr OpDef row(std::string_view name) {
@@ -198,10 +229,37 @@ constexpr OpDef row(std::string_view name) {
 }
 
 constexpr OpDef kRows[] = {
-    row("neg"), row("abs"), row("sign"), row("floor"), row("ceil"), row("round"), row("nnefrun_round_half_away"),
-    row("tract_core_round_even"), row("sqr"), row("square"), row("rcp"), row("recip"), row("sqrt"), row("rsqr"),
-    row("rsqrt"), row("exp"), row("log"), row("log2"), row("sin"), row("cos"), row("tan"), row("asin"), row("acos"),
-    row("atan"), row("sinh"), row("cosh"), row("tanh"), row("asinh"), row("acosh"), row("atanh"), row("tract_core_erf"),
+    row("neg"),
+    row("abs"),
+    row("sign"),
+    row("floor"),
+    row("ceil"),
+    row("round"),
+    row("nnefrun_round_half_away"),
+    row("tract_core_round_even"),
+    row("sqr"),
+    row("square"),
+    row("rcp"),
+    row("recip"),
+    row("sqrt"),
+    row("rsqr"),
+    row("rsqrt"),
+    row("exp"),
+    row("log"),
+    row("log2"),
+    row("sin"),
+    row("cos"),
+    row("tan"),
+    row("asin"),
+    row("acos"),
+    row("atan"),
+    row("sinh"),
+    row("cosh"),
+    row("tanh"),
+    row("asinh"),
+    row("acosh"),
+    row("atanh"),
+    row("tract_core_erf"),
     {.name = "not", .infer = infer_not, .eval = eval_bitnot, .elementwise = true},
     {.name = "tract_core_bitnot", .infer = infer_bitnot, .eval = eval_bitnot, .elementwise = true},
     {.name = "tract_core_is_nan", .infer = infer_test, .eval = eval_is_nan},
