@@ -20,7 +20,8 @@ std::span<const OpDef> matmul_rows();         // matmul, linear, einsum
 std::span<const OpDef> conv_rows();           // conv, deconv and the separable forms
 std::span<const OpDef> pooling_rows();        // box, debox, max_pool, sample, ...
 std::span<const OpDef> roi_rows();            // regions of interest
-std::span<const OpDef> resize_rows();         // up- and downsampling, tract_core_resize, grid_sample
+std::span<const OpDef> resize_rows();         // up- and downsampling, tract_core_resize
+std::span<const OpDef> grid_rows();           // tract_core_grid_sample
 std::span<const OpDef> normalization_rows();  // batch_normalization .. rms_norm
 std::span<const OpDef> quant_rows();          // quantisation functions, softmax of codes
 std::span<const OpDef> quant_product_rows();  // qconv, qmatmul, einsum_q
