@@ -1,0 +1,405 @@
+// The f32 products, written once over the vector of kernels/vec.h. An ISA file defines NNEFRUN_ISA,
+// NNEFRUN_MATMUL_NAME, kMr, kMc, kKc, kNc after including its vector, then includes this. The tile is kMr
+// rows by two vectors.
+//
+// Why two vectors: each step of p loads 2 vectors and kMr scalars for 2*kMr multiply-adds, and 2*kMr
+// accumulators with 2 vectors of B and one of A fill the register file (kMr = 12 of 32 registers with room
+// for the compiler, 6 of 16).
+#pragma once
+
+#include "kernels/matmul/block.h"
+#include "kernels/matmul/matmul.h"
+#include "kernels/vec_activation.h"
+
+namespace nnefrun::kernels {
+namespace {
+
+constexpr int kVectors = 2;
+constexpr int kNr = kVectors * kLanes;
+
+struct Tile {
+  const float* a;
+  const float* b;
+  int64_t b_step;
+  int64_t k;
+  float* c;
+  int64_t c_row_stride;
+  int64_t tail;  // lanes of the last vector, 1 to kLanes
+  bool load_c;
+  const Epilogue* epilogue;
+  int64_t row, column;
+};
+
+template <int kGroup, int kRows, int kCols, int kLane>
+NNEFRUN_INLINE void step_lanes(V (&acc)[kRows][kCols], const V (&b)[kCols], Lanes lanes) {
+  if constexpr (kLane < kLaneGroup && kGroup + kLane < kRows) {
+    NNEFRUN_UNROLL
+    for (int v = 0; v < kCols; ++v)
+      acc[kGroup + kLane][v] = vfma_lane<kLane>(b[v], lanes, acc[kGroup + kLane][v]);
+    step_lanes<kGroup, kRows, kCols, kLane + 1>(acc, b, lanes);
+  }
+}
+template <int kGroup, int kRows, int kCols>
+NNEFRUN_INLINE void step_groups(V (&acc)[kRows][kCols], const V (&b)[kCols], const float* a) {
+  if constexpr (kGroup < kRows) {
+    step_lanes<kGroup, kRows, kCols, 0>(acc, b, lanes_load(a + kGroup));
+    step_groups<kGroup + kLaneGroup, kRows, kCols>(acc, b, a);
+  }
+}
+
+// kRows x kCols vectors of C. kMasked: the last vector of B is read in place and holds only `tail` lanes.
+template <int kRows, int kCols, bool kMasked>
+__attribute__((noinline)) void tile(const Tile& t) {
+  V acc[kRows][kCols];
+  const int64_t tail = t.tail;
+  NNEFRUN_UNROLL
+  for (int r = 0; r < kRows; ++r) {
+    NNEFRUN_UNROLL
+    for (int v = 0; v < kCols; ++v) acc[r][v] = vset(0.0F);
+  }
+  const float* a = t.a;
+  const float* b = t.b;
+  for (int64_t p = 0; p < t.k; ++p) {
+    V bv[kCols];
+    NNEFRUN_UNROLL
+    for (int v = 0; v < kCols; ++v) {
+      bv[v] = kMasked && v + 1 == kCols ? vload_n(b + v * kLanes, tail) : vload(b + v * kLanes);
+    }
+    step_groups<0, kRows, kCols>(acc, bv, a);
+    a += kMr;
+    b += t.b_step;
+  }
+  float* c = t.c;
+  if (t.load_c) {
+    NNEFRUN_UNROLL
+    for (int r = 0; r < kRows; ++r) {
+      NNEFRUN_UNROLL
+      for (int v = 0; v < kCols; ++v) {
+        const float* p = c + r * t.c_row_stride + v * kLanes;
+        acc[r][v] = (v + 1 == kCols ? vload_n(p, tail) : vload(p)) + acc[r][v];
+      }
+    }
+  }
+  bool activate = false;
+  if (t.epilogue != nullptr) {
+    const Epilogue& e = *t.epilogue;
+    if (e.bias_axis == BiasAxis::row) {
+      const V scale = vset(e.scale);
+      NNEFRUN_UNROLL
+      for (int r = 0; r < kRows; ++r) {
+        const V bias = vset(e.bias[t.row + r]);
+        NNEFRUN_UNROLL
+        for (int v = 0; v < kCols; ++v) acc[r][v] = vfma(acc[r][v], scale, bias);
+      }
+    } else if (e.bias_axis == BiasAxis::column) {
+      const V scale = vset(e.scale);
+      NNEFRUN_UNROLL
+      for (int v = 0; v < kCols; ++v) {
+        const float* p = e.bias + t.column + v * kLanes;
+        const V bias = v + 1 == kCols ? vload_n(p, tail) : vload(p);
+        NNEFRUN_UNROLL
+        for (int r = 0; r < kRows; ++r) acc[r][v] = vfma(acc[r][v], scale, bias);
+      }
+    } else if (e.scale != 1.0F) {
+      const V scale = vset(e.scale);
+      NNEFRUN_UNROLL
+      for (int r = 0; r < kRows; ++r) {
+        NNEFRUN_UNROLL
+        for (int v = 0; v < kCols; ++v) acc[r][v] = acc[r][v] * scale;
+      }
+    }
+    if (e.residual != nullptr) {
+      NNEFRUN_UNROLL
+      for (int r = 0; r < kRows; ++r) {
+        const float* p = e.residual + (t.row + r) * e.residual_row_stride + t.column;
+        NNEFRUN_UNROLL
+        for (int v = 0; v < kCols; ++v) {
+          acc[r][v] = acc[r][v] + (v + 1 == kCols ? vload_n(p + v * kLanes, tail) : vload(p + v * kLanes));
+        }
+      }
+    }
+    // relu and clamp are done here, where they are nearly free; the others over the stored rows.
+    activate = e.activation != Activation::none;
+    if (e.activation == Activation::relu) {
+      activate = false;
+      NNEFRUN_UNROLL
+      for (int r = 0; r < kRows; ++r) {
+        NNEFRUN_UNROLL
+        for (int v = 0; v < kCols; ++v) acc[r][v] = vrelu(acc[r][v]);
+      }
+    } else if (e.activation == Activation::clamp) {
+      activate = false;
+      NNEFRUN_UNROLL
+      for (int r = 0; r < kRows; ++r) {
+        NNEFRUN_UNROLL
+        for (int v = 0; v < kCols; ++v) acc[r][v] = vclamp(acc[r][v], e.a, e.b);
+      }
+    }
+  }
+  NNEFRUN_UNROLL
+  for (int r = 0; r < kRows; ++r) {
+    NNEFRUN_UNROLL
+    for (int v = 0; v < kCols; ++v) {
+      float* p = c + r * t.c_row_stride + v * kLanes;
+      if (v + 1 == kCols && tail != kLanes) {
+        vstore_n(p, acc[r][v], tail);
+      } else {
+        vstore(p, acc[r][v]);
+      }
+    }
+  }
+  if (activate) {
+    for (int r = 0; r < kRows; ++r) {
+      activate_row(t.epilogue->activation, t.epilogue->a, t.epilogue->b, c + r * t.c_row_stride,
+                   (kCols - 1) * kLanes + tail);
+    }
+  }
+}
+
+using TileFunction = void (*)(const Tile&);
+template <bool kMasked, int... kRow>
+struct TileRows {
+  static constexpr TileFunction functions[][kVectors] = {
+      {tile<kRow + 1, 1, kMasked>, tile<kRow + 1, 2, kMasked>}...};
+};
+template <bool kMasked, int kCount, int... kRow>
+struct MakeTileRows : MakeTileRows<kMasked, kCount - 1, kCount - 1, kRow...> {};
+template <bool kMasked, int... kRow>
+struct MakeTileRows<kMasked, 0, kRow...> : TileRows<kMasked, kRow...> {};
+
+void matmul_block(const MatmulBlock& block) {
+  Tile t;
+  t.k = block.k;
+  t.b_step = block.b_step;
+  t.c_row_stride = block.c_row_stride;
+  t.load_c = block.load_c;
+  t.epilogue = block.epilogue;
+  for (int64_t j = 0; j < block.n; j += kNr) {
+    const int64_t width = block.n - j < kNr ? block.n - j : kNr;
+    const int cols = width > kLanes ? 2 : 1;
+    t.tail = width - (cols - 1) * kLanes;
+    t.b = block.b + j / kNr * block.b_panel;
+    t.column = block.column + j;
+    const bool masked = block.b_in_place && t.tail != kLanes;
+    const auto& functions = masked ? MakeTileRows<true, kMr>::functions : MakeTileRows<false, kMr>::functions;
+    for (int64_t i = 0; i < block.m; i += kMr) {
+      const int64_t rows = block.m - i < kMr ? block.m - i : kMr;
+      t.a = block.a + i * block.k;
+      t.c = block.c + i * block.c_row_stride + j;
+      t.row = block.row + i;
+      functions[rows - 1][cols - 1](t);
+    }
+  }
+}
+
+// Panels of `width` along the first index, `depth` long: dst[p * width + i] = src[i * outer_stride + p *
+// depth_stride].
+template <int kWidth>
+NNEFRUN_INLINE void pack_panels(const float* src, int64_t outer_stride, int64_t depth_stride, int64_t count,
+                                int64_t depth, float* dst) {
+  for (int64_t i = 0; i < count; i += kWidth, dst += depth * kWidth) {
+    const int64_t width = count - i < kWidth ? count - i : kWidth;
+    const float* from = src + i * outer_stride;
+    if (outer_stride == 1 && width == kWidth && kWidth % kLanes == 0) {
+      for (int64_t p = 0; p < depth; ++p) {
+        NNEFRUN_UNROLL
+        for (int v = 0; v < kWidth; v += kLanes)
+          vstore(dst + p * kWidth + v, vload(from + p * depth_stride + v));
+      }
+      continue;
+    }
+    if (outer_stride == 1) {
+      for (int64_t p = 0; p < depth; ++p) {
+        for (int64_t j = 0; j < width; ++j) dst[p * kWidth + j] = from[p * depth_stride + j];
+        for (int64_t j = width; j < kWidth; ++j) dst[p * kWidth + j] = 0.0F;
+      }
+      continue;
+    }
+    // Short runs of p for each row, so that both sides stay in the first cache.
+    constexpr int64_t kRun = 16;
+    for (int64_t start = 0; start < depth; start += kRun) {
+      const int64_t stop = depth - start < kRun ? depth : start + kRun;
+      for (int64_t j = 0; j < width; ++j) {
+        const float* row = from + j * outer_stride;
+        for (int64_t p = start; p < stop; ++p) dst[p * kWidth + j] = row[p * depth_stride];
+      }
+      for (int64_t j = width; j < kWidth; ++j) {
+        for (int64_t p = start; p < stop; ++p) dst[p * kWidth + j] = 0.0F;
+      }
+    }
+  }
+}
+void pack_a(const float* a, int64_t row_stride, int64_t col_stride, int64_t rows, int64_t depth, float* dst) {
+  pack_panels<kMr>(a, row_stride, col_stride, rows, depth, dst);
+}
+void pack_b(const float* b, int64_t row_stride, int64_t col_stride, int64_t depth, int64_t columns,
+            float* dst) {
+  pack_panels<kNr>(b, col_stride, row_stride, columns, depth, dst);
+}
+
+// kCount panels of kWidth at once, so that enough chains are in flight. Packed buffers have room for the
+// overhang of the last vector.
+template <int kWidth, int kCount>
+NNEFRUN_INLINE void gemv_panels(const GemvBlock& g, int64_t j) {
+  constexpr int kCols = (kWidth + kLanes - 1) / kLanes;
+  const float* w = g.w + j * g.k;
+  const int64_t next = g.k * kWidth;
+  V acc[kCount][kCols];
+  NNEFRUN_UNROLL
+  for (int q = 0; q < kCount; ++q) {
+    NNEFRUN_UNROLL
+    for (int v = 0; v < kCols; ++v) acc[q][v] = vset(0.0F);
+  }
+  for (int64_t p = 0; p < g.k; ++p, w += kWidth) {
+    const V x = vset(g.x[p]);
+    NNEFRUN_UNROLL
+    for (int q = 0; q < kCount; ++q) {
+      NNEFRUN_UNROLL
+      for (int v = 0; v < kCols; ++v) acc[q][v] = vfma(vload(w + q * next + v * kLanes), x, acc[q][v]);
+    }
+  }
+  NNEFRUN_UNROLL
+  for (int q = 0; q < kCount; ++q) {
+    NNEFRUN_UNROLL
+    for (int v = 0; v < kCols; ++v) {
+      int64_t left = g.n - j - q * kWidth - v * kLanes;
+      const int64_t width = kWidth - v * kLanes < kLanes ? kWidth - v * kLanes : kLanes;
+      left = left < width ? left : width;
+      if (left <= 0) continue;
+      float* y = g.y + j + q * kWidth + v * kLanes;
+      vstore_n(y, g.load_y ? vload_n(y, left) + acc[q][v] : acc[q][v], left);
+    }
+  }
+}
+template <int kWidth>
+NNEFRUN_INLINE void gemv_packed(const GemvBlock& g) {
+  constexpr int kCount = 4;
+  int64_t j = 0;
+  for (; j + (kCount - 1) * kWidth < g.n; j += kCount * kWidth) gemv_panels<kWidth, kCount>(g, j);
+  for (; j < g.n; j += kWidth) gemv_panels<kWidth, 1>(g, j);
+}
+
+// Rows of W are streamed, kDepth at a time, over a chunk of y that stays in the first cache. The order of
+// additions is that of one accumulator.
+template <int kDepth>
+NNEFRUN_INLINE void gemv_rows(const float* x, const float* w, int64_t row_stride, float* y, int64_t n,
+                              bool load) {
+  V scalars[kDepth];
+  NNEFRUN_UNROLL
+  for (int d = 0; d < kDepth; ++d) scalars[d] = vset(x[d]);
+  int64_t j = 0;
+  for (; j + kLanes <= n; j += kLanes) {
+    V sum = load ? vload(y + j) : vset(0.0F);
+    NNEFRUN_UNROLL
+    for (int d = 0; d < kDepth; ++d) sum = vfma(vload(w + d * row_stride + j), scalars[d], sum);
+    vstore(y + j, sum);
+  }
+  if (j < n) {
+    V sum = load ? vload_n(y + j, n - j) : vset(0.0F);
+    NNEFRUN_UNROLL
+    for (int d = 0; d < kDepth; ++d) sum = vfma(vload_n(w + d * row_stride + j, n - j), scalars[d], sum);
+    vstore_n(y + j, sum, n - j);
+  }
+}
+void gemv(const GemvBlock& g) {
+  if (g.panel == kNr) {
+    gemv_packed<kNr>(g);
+  } else if (g.panel == kMr) {
+    gemv_packed<kMr>(g);
+  } else {
+    constexpr int kDepth = 8;
+    constexpr int64_t kChunk = 2048;
+    for (int64_t j = 0; j < g.n; j += kChunk) {
+      const int64_t n = g.n - j < kChunk ? g.n - j : kChunk;
+      int64_t p = 0;
+      for (; p + kDepth <= g.k; p += kDepth) {
+        gemv_rows<kDepth>(g.x + p, g.w + p * g.w_row_stride + j, g.w_row_stride, g.y + j, n,
+                          p > 0 || g.load_y);
+      }
+      for (; p < g.k; ++p) {
+        gemv_rows<1>(g.x + p, g.w + p * g.w_row_stride + j, g.w_row_stride, g.y + j, n, p > 0 || g.load_y);
+      }
+      if (g.k == 0 && !g.load_y) {
+        for (int64_t i = 0; i < n; ++i) g.y[j + i] = 0.0F;
+      }
+    }
+  }
+}
+
+// kRows of A against kCols rows of B, lanes of partial sums along p.
+template <int kRows, int kCols>
+NNEFRUN_INLINE void dot_tile(const DotBlock& d, int64_t i, int64_t j) {
+  const float* a = d.a + i * d.a_row_stride;
+  const float* b = d.b + j * d.b_row_stride;
+  V acc[kRows][kCols];
+  NNEFRUN_UNROLL
+  for (int r = 0; r < kRows; ++r) {
+    NNEFRUN_UNROLL
+    for (int q = 0; q < kCols; ++q) acc[r][q] = vset(0.0F);
+  }
+  int64_t p = 0;
+  for (; p + kLanes <= d.k; p += kLanes) {
+    V av[kRows];
+    NNEFRUN_UNROLL
+    for (int r = 0; r < kRows; ++r) av[r] = vload(a + r * d.a_row_stride + p);
+    NNEFRUN_UNROLL
+    for (int q = 0; q < kCols; ++q) {
+      const V bv = vload(b + q * d.b_row_stride + p);
+      NNEFRUN_UNROLL
+      for (int r = 0; r < kRows; ++r) acc[r][q] = vfma(av[r], bv, acc[r][q]);
+    }
+  }
+  if (p < d.k) {
+    const int64_t left = d.k - p;
+    NNEFRUN_UNROLL
+    for (int q = 0; q < kCols; ++q) {
+      const V bv = vload_n(b + q * d.b_row_stride + p, left);
+      NNEFRUN_UNROLL
+      for (int r = 0; r < kRows; ++r)
+        acc[r][q] = vfma(vload_n(a + r * d.a_row_stride + p, left), bv, acc[r][q]);
+    }
+  }
+  NNEFRUN_UNROLL
+  for (int r = 0; r < kRows; ++r) {
+    NNEFRUN_UNROLL
+    for (int q = 0; q < kCols; ++q) {
+      float* c = d.c + (i + r) * d.c_row_stride + (j + q) * d.c_col_stride;
+      *c = d.accumulate ? *c + vsum(acc[r][q]) : vsum(acc[r][q]);
+    }
+  }
+}
+template <int kRows>
+NNEFRUN_INLINE void dot_rows(const DotBlock& d, int64_t i) {
+  constexpr int kCols = 4;
+  int64_t j = 0;
+  for (; j + kCols <= d.n; j += kCols) dot_tile<kRows, kCols>(d, i, j);
+  for (; j < d.n; ++j) dot_tile<kRows, 1>(d, i, j);
+}
+void dot(const DotBlock& d) {
+  int64_t i = 0;
+  for (; i + 2 <= d.m; i += 2) dot_rows<2>(d, i);
+  if (i < d.m) dot_rows<1>(d, i);
+}
+
+}  // namespace
+
+extern const MatmulKernel NNEFRUN_MATMUL_NAME;
+const MatmulKernel NNEFRUN_MATMUL_NAME = {
+    NNEFRUN_STRING(NNEFRUN_MATMUL_NAME),
+    NNEFRUN_STRING(NNEFRUN_ISA),
+    isa::NNEFRUN_ISA,
+    true,
+    kMr,
+    kNr,
+    kMc,
+    kKc,
+    kNc,
+    matmul_block,
+    pack_a,
+    pack_b,
+    dot,
+    gemv,
+    epilogue_row,
+};
+
+}  // namespace nnefrun::kernels

@@ -1,0 +1,281 @@
+#include "kernels/matmul/matmul.h"
+
+#include <cassert>
+#include <utility>
+
+#include "kernels/choose.h"
+#include "kernels/matmul/block.h"
+
+namespace nnefrun::kernels {
+
+#define NNEFRUN_MATMUL_F32(name, isa, mr, nr) extern const MatmulKernel name;
+#include "kernels/matmul/kernels.inc"
+
+namespace {
+
+const MatmulKernel* const kRows[] = {
+#define NNEFRUN_MATMUL_F32(name, isa, mr, nr) &name,
+#include "kernels/matmul/kernels.inc"
+};
+constexpr int kRowCount = static_cast<int>(sizeof(kRows) / sizeof(kRows[0]));
+
+// Floats that a vector load may reach beyond a packed layout.
+constexpr int64_t kSlack = 16;
+// Below this depth a dot product is mostly its final sum across lanes, and packing wins.
+constexpr int64_t kDotDepth = 32;
+
+int64_t round_up(int64_t n, int64_t unit) { return (n + unit - 1) / unit * unit; }
+int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
+
+// The problem with A and B exchanged: C^T = B^T A^T. Only for results of one column, whose transpose is
+// contiguous.
+void transpose_column(MatmulArgs& args) {
+  std::swap(args.m, args.n);
+  const float* a = args.a;
+  args.a = args.b;
+  args.b = a;
+  const int64_t a_row = args.a_row_stride, a_col = args.a_col_stride;
+  args.a_row_stride = args.b_col_stride;
+  args.a_col_stride = args.b_row_stride;
+  args.b_row_stride = a_col;
+  args.b_col_stride = a_row;
+  std::swap(args.packed_a, args.packed_b);
+  std::swap(args.row_begin, args.column_begin);
+  std::swap(args.row_end, args.column_end);
+  args.c_row_stride = 0;
+  args.epilogue.residual_row_stride = 0;
+  if (args.epilogue.bias_axis != BiasAxis::none) {
+    args.epilogue.bias_axis = args.epilogue.bias_axis == BiasAxis::row ? BiasAxis::column : BiasAxis::row;
+  }
+}
+
+// Floats that Product::blocks packs into.
+int64_t block_space(int64_t m, int64_t n, int64_t k, bool a_is_packed, bool b_is_packed,
+                    const MatmulKernel& kernel) {
+  const int64_t depth = matmul_k_block(kernel, k);
+  int64_t floats = 0;
+  if (!a_is_packed) floats += smaller(kernel.mc, round_up(m, kernel.mr)) * depth + kSlack;
+  if (!b_is_packed) floats += smaller(kernel.nc, round_up(n, kernel.nr)) * depth + kSlack;
+  return floats;
+}
+
+struct Product {
+  const MatmulArgs& args;
+  const MatmulKernel& kernel;
+  float* workspace;
+  int64_t rows, columns;  // of the window
+  int64_t k_block;
+
+  bool has_epilogue() const {
+    const Epilogue& e = args.epilogue;
+    return e.scale != 1.0F || e.bias_axis != BiasAxis::none || e.residual != nullptr ||
+           e.activation != Activation::none;
+  }
+  float* c(int64_t row, int64_t column) const { return args.c + row * args.c_row_stride + column; }
+  // Of the first panel of the k block at `depth`; `panel` and `panelled` are mr and m, or nr and n.
+  static const float* packed_at(const float* packed, int64_t panelled, int64_t panel, int64_t depth,
+                                int64_t block, int64_t first) {
+    return packed + depth * round_up(panelled, panel) + first * block;
+  }
+  void finish_rows() const {
+    if (!has_epilogue()) return;
+    for (int64_t i = 0; i < rows; ++i) {
+      kernel.epilogue_row(args.epilogue, c(args.row_begin + i, args.column_begin), args.row_begin + i,
+                          args.column_begin, columns);
+    }
+  }
+
+  // One row of A, unpacked, times B packed in panels of `panel` or row-major in place.
+  void vector_times(int64_t panel, int64_t panelled) const {
+    const float* x = args.a + args.row_begin * args.a_row_stride;
+    if (args.a_col_stride != 1) {
+      for (int64_t p = 0; p < args.k; ++p) workspace[p] = x[p * args.a_col_stride];
+      x = workspace;
+    }
+    GemvBlock g;
+    g.n = columns;
+    g.y = c(args.row_begin, args.column_begin);
+    g.panel = panel;
+    g.w_row_stride = args.b_row_stride;
+    int64_t depth = 0;
+    do {
+      g.k = smaller(k_block, args.k - depth);
+      g.x = x + depth;
+      g.w = panel != 0 ? packed_at(args.packed_b, panelled, panel, depth, g.k, args.column_begin)
+                       : args.b + depth * args.b_row_stride + args.column_begin;
+      g.load_y = args.accumulate || depth > 0;
+      kernel.gemv(g);
+      depth += g.k;
+    } while (depth < args.k);
+    finish_rows();
+  }
+
+  // `few` rows (of A, or of B^T when `transposed`) that are gathered if they are not contiguous, against many
+  // that are.
+  void dots(bool transposed) const {
+    const float* few = transposed ? args.b + args.column_begin * args.b_col_stride
+                                  : args.a + args.row_begin * args.a_row_stride;
+    int64_t row_stride = transposed ? args.b_col_stride : args.a_row_stride;
+    const int64_t depth_stride = transposed ? args.b_row_stride : args.a_col_stride;
+    DotBlock d;
+    d.m = transposed ? columns : rows;
+    d.n = transposed ? rows : columns;
+    d.k = args.k;
+    if (depth_stride != 1) {
+      for (int64_t i = 0; i < d.m; ++i) {
+        for (int64_t p = 0; p < d.k; ++p) workspace[i * d.k + p] = few[i * row_stride + p * depth_stride];
+      }
+      few = workspace;
+      row_stride = d.k;
+    }
+    d.a = few;
+    d.a_row_stride = row_stride;
+    d.b = transposed ? args.a + args.row_begin * args.a_row_stride
+                     : args.b + args.column_begin * args.b_col_stride;
+    d.b_row_stride = transposed ? args.a_row_stride : args.b_col_stride;
+    d.c = c(args.row_begin, args.column_begin);
+    d.c_row_stride = transposed ? 1 : args.c_row_stride;
+    d.c_col_stride = transposed ? args.c_row_stride : 1;
+    d.accumulate = args.accumulate;
+    kernel.dot(d);
+    finish_rows();
+  }
+
+  void blocks(bool b_in_place) const {
+    const int64_t mr = kernel.mr, nr = kernel.nr;
+    float* a_space = workspace;
+    float* b_space =
+        workspace +
+        (args.packed_a != nullptr ? 0 : smaller(kernel.mc, round_up(rows, mr)) * k_block + kSlack);
+    const bool epilogue = has_epilogue();
+    MatmulBlock block;
+    block.c_row_stride = args.c_row_stride;
+    block.b_in_place = b_in_place;
+    for (int64_t j = 0; j < columns; j += kernel.nc) {
+      const int64_t column = args.column_begin + j;
+      block.n = smaller(kernel.nc, columns - j);
+      int64_t depth = 0;
+      do {
+        block.k = smaller(k_block, args.k - depth);
+        if (args.packed_b != nullptr) {
+          block.b = packed_at(args.packed_b, args.n, nr, depth, block.k, column);
+        } else if (b_in_place) {
+          block.b = args.b + depth * args.b_row_stride + column;
+        } else {
+          kernel.pack_b(args.b + depth * args.b_row_stride + column * args.b_col_stride, args.b_row_stride,
+                        args.b_col_stride, block.k, block.n, b_space);
+          block.b = b_space;
+        }
+        block.b_step = b_in_place ? args.b_row_stride : nr;
+        block.b_panel = b_in_place ? nr : block.k * nr;
+        block.load_c = args.accumulate || depth > 0;
+        block.epilogue = epilogue && depth + block.k >= args.k ? &args.epilogue : nullptr;
+        for (int64_t i = 0; i < rows; i += kernel.mc) {
+          const int64_t row = args.row_begin + i;
+          block.m = smaller(kernel.mc, rows - i);
+          if (args.packed_a != nullptr) {
+            block.a = packed_at(args.packed_a, args.m, mr, depth, block.k, row);
+          } else {
+            kernel.pack_a(args.a + row * args.a_row_stride + depth * args.a_col_stride, args.a_row_stride,
+                          args.a_col_stride, block.m, block.k, a_space);
+            block.a = a_space;
+          }
+          block.c = c(row, column);
+          block.row = row;
+          block.column = column;
+          kernel.block(block);
+        }
+        depth += block.k;
+      } while (depth < args.k);
+    }
+  }
+};
+
+}  // namespace
+
+const MatmulKernel& choose_matmul_f32(IsaFeatures features) { return choose_row(kRows, kRowCount, features); }
+
+const MatmulKernel* const* matmul_f32_rows(int* count) {
+  *count = kRowCount;
+  return kRows;
+}
+
+int64_t matmul_k_block(const MatmulKernel& kernel, int64_t k) {
+  const int64_t blocks = (k + kernel.kc - 1) / kernel.kc;
+  return blocks <= 1 ? k : (k + blocks - 1) / blocks;
+}
+
+size_t packed_a_size(int64_t m, int64_t k, const MatmulKernel& kernel) {
+  return static_cast<size_t>(round_up(m, kernel.mr) * k + kSlack);
+}
+size_t packed_b_size(int64_t k, int64_t n, const MatmulKernel& kernel) {
+  return static_cast<size_t>(round_up(n, kernel.nr) * k + kSlack);
+}
+
+void pack_a_f32(int64_t m, int64_t k, const float* a, int64_t row_stride, int64_t col_stride, float* packed,
+                const MatmulKernel& kernel) {
+  const int64_t step = matmul_k_block(kernel, k), panels = round_up(m, kernel.mr);
+  for (int64_t depth = 0; depth < k; depth += step) {
+    kernel.pack_a(a + depth * col_stride, row_stride, col_stride, m, smaller(step, k - depth),
+                  packed + depth * panels);
+  }
+  for (int64_t i = 0; i < kSlack; ++i) packed[panels * k + i] = 0.0F;
+}
+void pack_b_f32(int64_t k, int64_t n, const float* b, int64_t row_stride, int64_t col_stride, float* packed,
+                const MatmulKernel& kernel) {
+  const int64_t step = matmul_k_block(kernel, k), panels = round_up(n, kernel.nr);
+  for (int64_t depth = 0; depth < k; depth += step) {
+    kernel.pack_b(b + depth * row_stride, row_stride, col_stride, smaller(step, k - depth), n,
+                  packed + depth * panels);
+  }
+  for (int64_t i = 0; i < kSlack; ++i) packed[panels * k + i] = 0.0F;
+}
+
+size_t matmul_workspace_size(int64_t m, int64_t n, int64_t k, bool a_is_packed, bool b_is_packed,
+                             const MatmulKernel& kernel) {
+  const int64_t thin = a_is_packed && b_is_packed ? 0 : k * smaller(kThin, m > n ? m : n);
+  int64_t floats = block_space(m, n, k, a_is_packed, b_is_packed, kernel);
+  if (n == 1) {  // may run transposed
+    const int64_t transposed = block_space(1, m, k, b_is_packed, a_is_packed, kernel);
+    floats = floats > transposed ? floats : transposed;
+  }
+  return static_cast<size_t>(floats > thin ? floats : thin) * sizeof(float);
+}
+
+void matmul_f32(const MatmulArgs& given, void* workspace, const MatmulKernel& kernel) {
+  MatmulArgs args = given;
+  if (args.row_end < 0) args.row_end = args.m;
+  if (args.column_end < 0) args.column_end = args.n;
+  assert(args.row_begin >= 0 && args.row_end <= args.m && args.column_begin >= 0 &&
+         args.column_end <= args.n);
+  assert(args.packed_a == nullptr || args.row_begin % kernel.mr == 0);
+  assert(args.packed_b == nullptr || args.column_begin % kernel.nr == 0);
+  if (args.row_begin >= args.row_end || args.column_begin >= args.column_end) return;
+
+  int64_t panel = args.packed_b != nullptr ? kernel.nr : 0;
+  const bool residual_turns = args.epilogue.residual == nullptr || args.epilogue.residual_row_stride == 1;
+  if (args.n == 1 && args.m > 1 && args.c_row_stride == 1 && residual_turns && args.packed_b == nullptr) {
+    panel = args.packed_a != nullptr ? kernel.mr : 0;
+    transpose_column(args);
+  }
+  const Product product{args,
+                        kernel,
+                        static_cast<float*>(workspace),
+                        args.row_end - args.row_begin,
+                        args.column_end - args.column_begin,
+                        matmul_k_block(kernel, args.k)};
+  const bool a_plain = args.packed_a == nullptr, b_plain = args.packed_b == nullptr;
+  if (product.rows == 1 && a_plain && (!b_plain || args.b_col_stride == 1)) {
+    product.vector_times(panel, args.n);
+  } else if (product.rows < kThin && a_plain && b_plain && args.b_row_stride == 1 && args.k >= kDotDepth) {
+    product.dots(false);
+  } else if (product.columns < kThin && a_plain && b_plain && args.a_col_stride == 1 && args.k >= kDotDepth) {
+    product.dots(true);
+  } else {
+    // A matrix that at most two rows of tiles read is not worth a copy.
+    const bool b_in_place = b_plain && args.b_col_stride == 1 && product.rows <= 2 * kernel.mr;
+    product.blocks(b_in_place);
+  }
+}
+
+}  // namespace nnefrun::kernels
