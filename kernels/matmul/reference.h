@@ -45,9 +45,10 @@ inline double matmul_reference(const MatmulArgs& g, int64_t i, int64_t j, double
   }
   sum *= e.scale;
   *magnitude *= std::fabs(e.scale);
-  if (e.bias_axis != BiasAxis::none) sum += e.bias[e.bias_axis == BiasAxis::row ? i : j];
-  if (e.residual != nullptr) sum += e.residual[i * e.residual_row_stride + j];
-  *magnitude += std::fabs(sum);
+  const double bias = e.bias_axis == BiasAxis::none ? 0 : e.bias[e.bias_axis == BiasAxis::row ? i : j];
+  const double residual = e.residual == nullptr ? 0 : e.residual[i * e.residual_row_stride + j];
+  *magnitude += std::fabs(bias) + std::fabs(residual);
+  sum += bias + residual;
   return activation_reference(e.activation, sum, e.a, e.b);
 }
 
