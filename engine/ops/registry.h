@@ -28,7 +28,8 @@ std::span<const OpDef> quant_product_rows();  // qconv, qmatmul, einsum_q
 std::span<const OpDef> recurrent_rows();      // scan, sub-models, epilogues
 std::span<const OpDef> state_rows();          // delay, pulse pad, exponential norms
 std::span<const OpDef> cache_rows();          // key and value caches, recurrent attention
-std::span<const OpDef> attention_rows();      // sdpa, rope, scaled masked softmax, experts
+std::span<const OpDef> attention_rows();      // sdpa, rope, scaled masked softmax
+std::span<const OpDef> expert_rows();         // tract_moe_ffn
 std::span<const OpDef> signal_rows();         // fft, stft, complex
 
 }  // namespace nnefrun
