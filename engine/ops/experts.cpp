@@ -94,7 +94,10 @@ std::vector<Fact> infer_experts(InferContext& c) {
   const int64_t k = c.integer("k");
   require_range(c, "k", k, 1,
                 experts.is_constant() ? std::max<int64_t>(experts.value(), 0) : int64_t{1} << 30);
-  if ((optional_scalar(c, "act_limit") || c.has_input("w3_bias")) && !c.has_input("w3")) {
+  const auto limit = optional_scalar(c, "act_limit");
+  if (limit && !(*limit > 0))
+    throw c.fail("attribute-range", c.signature().name + ": act_limit must be positive");
+  if ((limit || c.has_input("w3_bias")) && !c.has_input("w3")) {
     throw c.fail("argument-missing", c.signature().name + ": act_limit and w3_bias need w3");
   }
   return {fact_of(x.dtype, x.shape)};
