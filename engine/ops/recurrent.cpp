@@ -254,7 +254,8 @@ std::vector<Tensor> eval_scan(EvalContext& c) {
     state.started = true;
   }
 
-  std::vector<std::vector<Tensor>> parts(scan.outputs.size());  // of full outputs, in order of time
+  std::vector<std::vector<std::optional<Tensor>>> parts(
+      scan.outputs.size());  // of full outputs, in order of time
   std::vector<Tensor> last(scan.outputs.size());
   bool ran = false;
   GraphState nested = take_nested(body, state);
@@ -306,11 +307,12 @@ std::vector<Tensor> eval_scan(EvalContext& c) {
       out.push_back(last[i]);
       continue;
     }
-    for (Tensor& part : parts[i]) {
-      if (part.rank() != last[i].rank()) part = Tensor::zeros(dtype, last[i].shape());  // skipped
+    std::vector<Tensor> chunks;
+    for (const auto& part : parts[i]) {
+      chunks.push_back(part ? *part : Tensor::zeros(dtype, last[i].shape()));  // zeros where it was skipped
     }
-    if (output.chunk < 0) std::reverse(parts[i].begin(), parts[i].end());
-    out.push_back(concat_items(parts[i], static_cast<size_t>(output.axis)));
+    if (output.chunk < 0) std::reverse(chunks.begin(), chunks.end());
+    out.push_back(concat_items(chunks, static_cast<size_t>(output.axis)));
   }
   return out;
 }
@@ -333,11 +335,26 @@ std::vector<Fact> infer_submodel(InferContext& c) {
                                          arguments[i]->to_string());
     }
   }
+  // The sub-model's symbols are its own; what its inputs are here tells what they mean.
+  std::map<std::string, Dim, std::less<>> meaning;
+  for (size_t i = 0; i < arguments.size(); ++i) {
+    const Fact& expected = body_input_fact(body, i);
+    for (size_t axis = 0; axis < expected.shape.size(); ++axis) {
+      const std::string_view symbol = expected.shape[axis].as_symbol();
+      if (!symbol.empty()) meaning.try_emplace(std::string(symbol), arguments[i]->shape[axis]);
+    }
+  }
   std::vector<Fact> facts;
   for (size_t i = 0; i < body.outputs.size(); ++i) {
-    Fact fact = body_output_fact(body, i);
-    fact.constant = nullptr;
-    fact.dims = nullptr;
+    const Fact& result = body_output_fact(body, i);
+    Fact fact = fact_of(result.dtype, result.shape);
+    fact.quant = result.quant;
+    for (Dim& extent : fact.shape) {
+      const auto symbols = extent.symbols();
+      const bool known = std::all_of(symbols.begin(), symbols.end(),
+                                     [&](const std::string& s) { return meaning.count(s) != 0; });
+      extent = known ? extent.substitute(meaning) : c.fresh_extent("submodel");
+    }
     facts.push_back(std::move(fact));
   }
   return facts;
@@ -346,7 +363,7 @@ std::vector<Fact> infer_submodel(InferContext& c) {
 std::vector<Tensor> eval_submodel(EvalContext& c) {
   const Graph& body = body_of(c);
   GraphState nested = take_nested(body, *c.state);
-  auto results = interpret(body, c.inputs_of("input"), c.symbols, nested);
+  auto results = interpret(body, c.inputs_of("input"), {}, nested);
   put_nested(body, std::move(nested), *c.state);
   c.state->started = true;
   return results;
