@@ -5,9 +5,10 @@
 namespace nnefrun {
 namespace {
 
-// Binds or checks the symbols of one shape. `place` names the tensor in messages; `origin` remembers who bound what.
-void bind_shape(const DimShape& declared, const Shape& actual, const std::string& place, std::string_view code,
-                SymbolValues& symbols, std::map<std::string, std::string>& origin) {
+// Binds or checks the symbols of one shape. `place` names the tensor in messages; `origin` remembers who
+// bound what.
+void bind_shape(const DimShape& declared, const Shape& actual, const std::string& place,
+                std::string_view code, SymbolValues& symbols, std::map<std::string, std::string>& origin) {
   if (declared.size() != actual.size()) {
     throw Error(code, place + " has rank " + std::to_string(actual.size()) + " " + to_string(actual) +
                           ", expected rank " + std::to_string(declared.size()) + " " + to_string(declared));
@@ -16,8 +17,8 @@ void bind_shape(const DimShape& declared, const Shape& actual, const std::string
     if (const auto value = declared[axis].evaluate(symbols)) {
       if (*value == actual[axis]) continue;
       Error error(declared[axis].is_constant() ? code : "symbol-clash",
-                  place + " has extent " + std::to_string(actual[axis]) + " on axis " + std::to_string(axis) + ", but `" +
-                      declared[axis].to_string() + "` is " + std::to_string(*value));
+                  place + " has extent " + std::to_string(actual[axis]) + " on axis " + std::to_string(axis) +
+                      ", but `" + declared[axis].to_string() + "` is " + std::to_string(*value));
       for (const auto& symbol : declared[axis].symbols()) {
         const auto it = origin.find(symbol);
         error.note("symbol `" + symbol + "` = " + std::to_string(symbols.at(symbol)) +
@@ -53,7 +54,8 @@ void check_assertions(const Graph& graph, const SymbolValues& symbols) {
       throw error;
     }
   }
-  const bool possible = std::any_of(scenarios.begin(), scenarios.end(), [](const auto& s) { return s.second; });
+  const bool possible =
+      std::any_of(scenarios.begin(), scenarios.end(), [](const auto& s) { return s.second; });
   if (!scenarios.empty() && !possible) {
     std::string names;
     for (const auto& scenario : scenarios) names += (names.empty() ? "`" : ", `") + scenario.first + "`";
@@ -82,15 +84,27 @@ void bind_symbols(const Graph& graph, const std::vector<Tensor>& inputs, SymbolV
   // An extent such as `min(S, 4)` is checked once the others have bound its symbols.
   for (size_t i = 0; i < inputs.size(); ++i) {
     const Fact& fact = graph.fact(graph.inputs[i]);
-    bind_shape(fact.shape, inputs[i].shape(), "input `" + graph.name_of(graph.inputs[i]) + "`", "input-shape", symbols,
-               origin);
+    bind_shape(fact.shape, inputs[i].shape(), "input `" + graph.name_of(graph.inputs[i]) + "`", "input-shape",
+               symbols, origin);
   }
   check_assertions(graph, symbols);
+}
+
+void bind_state_symbols(const Graph& graph, const GraphState& state, SymbolValues& symbols) {
+  const OpState untouched;
+  for (uint32_t index = 0; index < graph.nodes().size(); ++index) {
+    const Node& node = graph.node(index);
+    if (node.op->bind == nullptr) continue;
+    const auto kept = state.nodes.find(index);
+    node.op->bind(NodeReader(node, signature_of(node.op), &symbols),
+                  kept == state.nodes.end() ? untouched : kept->second, symbols);
+  }
 }
 
 std::vector<Tensor> interpret(const Graph& graph, const std::vector<Tensor>& inputs, SymbolValues symbols,
                               GraphState& state, const InterpreterOptions& options) {
   bind_symbols(graph, inputs, symbols);
+  bind_state_symbols(graph, state, symbols);
   const auto& nodes = graph.nodes();
   std::vector<std::vector<Tensor>> values(nodes.size());
   for (size_t i = 0; i < inputs.size(); ++i) values[graph.inputs[i].node] = {inputs[i]};
@@ -109,12 +123,14 @@ std::vector<Tensor> interpret(const Graph& graph, const std::vector<Tensor>& inp
       for (const Outlet& input : node.inputs) arguments.push_back(values[input.node][input.result]);
       OpState* own = node.op->stateful ? &state.nodes[index] : nullptr;
       EvalContext context(node, signature_of(node.op), graph, std::move(arguments), symbols, own);
-      if (node.op->eval == nullptr) throw context.fail("internal", std::string(node.op->name) + " cannot be evaluated");
+      if (node.op->eval == nullptr)
+        throw context.fail("internal", std::string(node.op->name) + " cannot be evaluated");
       try {
         values[index] = node.op->eval(context);
       } catch (Error& error) {
         error.at(node.where);
-        error.note("while computing `" + node.result_names[0] + "` = " + std::string(node.op->name) + "(...)");
+        error.note("while computing `" + node.result_names[0] + "` = " + std::string(node.op->name) +
+                   "(...)");
         throw;
       }
       // What only the data could tell is bound now (tract-opl 6.5, step 5).
@@ -137,7 +153,8 @@ std::vector<Tensor> interpret(const Graph& graph, const std::vector<Tensor>& inp
     }
   }
   std::vector<Tensor> results;
-  for (const GraphOutput& output : graph.outputs) results.push_back(values[output.outlet.node][output.outlet.result]);
+  for (const GraphOutput& output : graph.outputs)
+    results.push_back(values[output.outlet.node][output.outlet.result]);
   // Updates are committed together, after everything has read the old values (nnef-1.0 section 8.2).
   std::vector<std::pair<uint32_t, Tensor>> committed;
   for (const auto& update : graph.updates) {

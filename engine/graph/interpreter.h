@@ -27,6 +27,9 @@ struct InterpreterOptions {
 // symbol, both values and both places.
 void bind_symbols(const Graph& graph, const std::vector<Tensor>& inputs, SymbolValues& symbols);
 
+// Binds the symbols that states know, such as the past length of a cache. Comes after bind_symbols.
+void bind_state_symbols(const Graph& graph, const GraphState& state, SymbolValues& symbols);
+
 // Runs the graph. `inputs` in the order of graph.inputs. Returns the outputs in order. Errors name the node.
 std::vector<Tensor> interpret(const Graph& graph, const std::vector<Tensor>& inputs, SymbolValues symbols,
                               GraphState& state, const InterpreterOptions& options = {});

@@ -123,6 +123,8 @@ struct OpDef {
   bool (*lower)(PlanBuilder&, const Graph&, uint32_t node) = nullptr;
   // True when results depend on earlier runs (scan, caches, delays): never folded, shared or removed.
   bool stateful = false;
+  // Binds symbols that the state knows before a run starts (the past length of a cache); the state may be untouched.
+  void (*bind)(const NodeReader&, const OpState&, SymbolValues&) = nullptr;
   // Element-wise in its first input: same shape, so the result may overwrite the argument.
   bool elementwise = false;
 };

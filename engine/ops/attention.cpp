@@ -4,6 +4,7 @@
 #include <cmath>
 #include <limits>
 
+#include "engine/ops/attend.h"
 #include "engine/ops/checks.h"
 #include "engine/ops/registry.h"
 #include "engine/ops/support.h"
@@ -48,15 +49,6 @@ std::vector<int64_t> strides_into(const EvalContext& c, std::string_view name, c
 
 Tensor from_doubles(DataType dtype, const Shape& shape, const std::vector<double>& values) {
   return cast_items(Tensor::of<double>(shape, values), dtype);
-}
-
-// exp(x - max) / sum in place; what is minus infinity everywhere becomes NaN.
-void softmax_row(double* row, int64_t count) {
-  double largest = kMinusInfinity;
-  for (int64_t i = 0; i < count; ++i) largest = std::max(largest, row[i]);
-  double sum = 0;
-  for (int64_t i = 0; i < count; ++i) sum += row[i] = std::exp(row[i] - largest);
-  for (int64_t i = 0; i < count; ++i) row[i] /= sum;
 }
 
 // ---- scaled dot product attention ----
@@ -121,56 +113,23 @@ std::vector<Tensor> eval_sdpa(EvalContext& c) {
                                        to_string(k.shape()) + " and v " + to_string(v.shape()) +
                                        " do not belong together");
   }
-  const auto queries = as_doubles(q), key_items = as_doubles(k), values = as_doubles(v);
   const double scale = optional_scalar(c, "scale").value_or(1.0 / std::sqrt(static_cast<double>(width)));
-  const bool causal = c.logical("is_causal");
-
-  const Shape score_shape = {batch, heads, rows, keys};
-  std::vector<double> mask_items = {0};
-  std::vector<int64_t> mask_strides(4, 0);
+  AttentionMask added;
   if (c.has_input("mask")) {
     const Tensor& mask = c.input("mask");
     // [B, T, T'] says nothing of heads when the arguments have none.
-    const Shape into = has_heads ? score_shape : Shape{batch, rows, keys};
+    const Shape into = has_heads ? Shape{batch, heads, rows, keys} : Shape{batch, rows, keys};
     const auto strides = strides_into(c, "mask", mask, into);
-    mask_strides = has_heads ? strides : std::vector<int64_t>{strides[0], 0, strides[1], strides[2]};
-    mask_items = as_doubles(mask);
+    added.strides = has_heads ? strides : std::vector<int64_t>{strides[0], 0, strides[1], strides[2]};
+    added.items = as_doubles(mask);
     if (mask.dtype() == DataType::boolean) {
-      for (double& m : mask_items) m = m != 0 ? 0.0 : kMinusInfinity;
+      for (double& m : added.items) m = m != 0 ? 0.0 : kMinusInfinity;
     }
   }
-
   Shape shape = q.shape();
   shape.back() = depth;
-  std::vector<double> out(static_cast<size_t>(volume_of(shape)), 0.0), scores(static_cast<size_t>(keys));
-  for (int64_t bh = 0; bh < batch * heads; ++bh) {
-    const int64_t b = bh / heads, h = bh % heads, group = b * groups + h / (heads / groups);
-    const double* key = key_items.data() + group * keys * width;
-    const double* value = values.data() + group * keys * depth;
-    for (int64_t row = 0; row < rows; ++row) {
-      const double* query = queries.data() + (bh * rows + row) * width;
-      bool any = false;
-      for (int64_t j = 0; j < keys; ++j) {
-        double dot = 0;
-        for (int64_t i = 0; i < width; ++i) dot += query[i] * key[j * width + i];
-        double score = dot * scale;
-        score += mask_items[static_cast<size_t>(b * mask_strides[0] + h * mask_strides[1] +
-                                                row * mask_strides[2] + j * mask_strides[3])];
-        // The last query sees the last key.
-        if (causal && j > row + (keys - rows)) score = kMinusInfinity;
-        any = any || score != kMinusInfinity;
-        scores[static_cast<size_t>(j)] = score;
-      }
-      if (!any) continue;  // a row that sees nothing is 0
-      softmax_row(scores.data(), keys);
-      double* result = out.data() + (bh * rows + row) * depth;
-      for (int64_t j = 0; j < keys; ++j) {
-        const double weight = scores[static_cast<size_t>(j)];
-        if (weight == 0) continue;
-        for (int64_t i = 0; i < depth; ++i) result[i] += weight * value[j * depth + i];
-      }
-    }
-  }
+  const auto out = attend({batch, heads, groups, rows, keys, width, depth}, as_doubles(q), as_doubles(k),
+                          as_doubles(v), scale, c.logical("is_causal"), added);
   return {from_doubles(q.dtype(), shape, out)};
 }
 
