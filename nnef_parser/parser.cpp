@@ -61,7 +61,7 @@ class Parser {
 
   void run() {
     advance();
-    version();
+    if (options_.require_graph || at(TokenKind::kw_version)) version();
     while (at(TokenKind::kw_extension)) extension();
     document_.strict = strict_;
     expressions_ = expressions_ || !strict_;

@@ -19,7 +19,7 @@ struct ParseLimits {
 struct ParseOptions {
   Dialect dialect = Dialect::automatic;
   ParseLimits limits;
-  bool require_graph = true;  // false reads a library of fragments
+  bool require_graph = true;  // false reads a library of fragments, where the version may be missing too
 };
 
 // Reads a whole text. `file` names it in messages. Linear in the length of the text.
