@@ -1,0 +1,202 @@
+// The convolution rows, written once over the vector of kernels/vec.h.
+#pragma once
+
+#include "kernels/conv/rows.h"
+#include "kernels/vec.h"
+
+namespace nnefrun::kernels {
+namespace {
+
+NNEFRUN_INLINE void copy_items(const float* src, float* dst, int64_t n) {
+  int64_t i = 0;
+  for (; i + kLanes <= n; i += kLanes) vstore(dst + i, vload(src + i));
+  if (i < n) vstore_n(dst + i, vload_n(src + i, n - i), n - i);
+}
+NNEFRUN_INLINE void zero_items(float* dst, int64_t n) {
+  for (int64_t i = 0; i < n; ++i) dst[i] = 0.0F;
+}
+
+void stage(const StageRow& s) {
+  if (s.x == nullptr) {
+    zero_items(s.out, s.phases * s.length);
+    return;
+  }
+  for (int64_t phase = 0; phase < s.phases; ++phase) {
+    float* out = s.out + phase * s.length;
+    const int64_t first = s.first + phase;
+    // items [low, high) lie inside the row
+    int64_t low = first >= 0 ? 0 : (-first + s.stride - 1) / s.stride;
+    int64_t high = first >= s.width ? 0 : (s.width - first + s.stride - 1) / s.stride;
+    if (high > s.length) high = s.length;
+    if (low > high) low = high;
+    zero_items(out, low);
+    zero_items(out + high, s.length - high);
+    const float* x = s.x + first;
+    if (s.stride == 1) {
+      copy_items(x + low, out + low, high - low);
+    } else if (s.stride == 2) {
+      int64_t i = low;
+      // the odd companion of the last even item may lie outside, so it is left to the scalar loop
+      for (; i + kLanes < high; i += kLanes) {
+        V even, odd;
+        vload_even_odd(x + 2 * i, &even, &odd);
+        vstore(out + i, even);
+      }
+      for (; i < high; ++i) out[i] = x[2 * i];
+    } else {
+      for (int64_t i = low; i < high; ++i) out[i] = x[i * s.stride];
+    }
+  }
+}
+
+void gather(const GatherPanel& g) {
+  if (g.run_count == 1 && g.runs[0].count == g.columns && g.columns == 2 * kLanes) {
+    float* out = g.panel;
+    const int64_t offset = g.runs[0].offset;
+    for (int64_t p = 0; p < g.depth; ++p, out += 2 * kLanes) {
+      const float* x = g.bases[p] + offset;
+      vstore(out, vload(x));
+      vstore(out + kLanes, vload(x + kLanes));
+    }
+    return;
+  }
+  const GatherRun& last = g.runs[g.run_count - 1];
+  const int64_t filled = last.begin + last.count;
+  if (g.may_overrun) {
+    // Runs ascend, so what one writes too much the next one overwrites; the last is cut off exactly.
+    for (int64_t p = 0; p < g.depth; ++p) {
+      float* out = g.panel + p * g.columns;
+      for (int32_t r = 0; r + 1 < g.run_count; ++r) {
+        const float* x = g.bases[p] + g.runs[r].offset;
+        float* to = out + g.runs[r].begin;
+        const int64_t count = g.runs[r].count;
+        // a vector that would leave the panel is cut off too
+        const int64_t room = g.columns - g.runs[r].begin;
+        for (int64_t i = 0; i < count; i += kLanes) {
+          if (i + kLanes <= room) {
+            vstore(to + i, vload(x + i));
+          } else {
+            vstore_n(to + i, vload(x + i), room - i);
+          }
+        }
+      }
+      copy_items(g.bases[p] + last.offset, out + last.begin, last.count);
+      zero_items(out + filled, g.columns - filled);
+    }
+    return;
+  }
+  for (int64_t p = 0; p < g.depth; ++p) {
+    float* out = g.panel + p * g.columns;
+    for (int32_t r = 0; r < g.run_count; ++r) {
+      copy_items(g.bases[p] + g.runs[r].offset, out + g.runs[r].begin, g.runs[r].count);
+    }
+    zero_items(out + filled, g.columns - filled);
+  }
+}
+
+// kRows output rows of one vector. Their input rows overlap: kRows + kHeight - 1 of them are each loaded
+// once.
+template <int kHeight, int kWidth, int kRows>
+NNEFRUN_INLINE void depthwise_shared(const DepthwiseRows& d, const V (&weights)[kHeight][kWidth], int64_t row,
+                                     int64_t column, int64_t left) {
+  V acc[kRows];
+  float* y = d.y + row * d.columns + column;
+  NNEFRUN_UNROLL
+  for (int r = 0; r < kRows; ++r) acc[r] = d.load_y ? vload_n(y + r * d.columns, left) : vset(0.0F);
+  const float* x = d.x + row * d.row_step + column;
+  NNEFRUN_UNROLL
+  for (int i = 0; i < kRows + kHeight - 1; ++i) {
+    V v[kWidth];
+    NNEFRUN_UNROLL
+    for (int t = 0; t < kWidth; ++t) v[t] = vload(x + i * d.input_row + d.taps[t]);
+    NNEFRUN_UNROLL
+    for (int r = 0; r < kRows; ++r) {
+      if (i - r < 0 || i - r >= kHeight) continue;
+      NNEFRUN_UNROLL
+      for (int t = 0; t < kWidth; ++t) acc[r] = vfma(v[t], weights[i - r][t], acc[r]);
+    }
+  }
+  NNEFRUN_UNROLL
+  for (int r = 0; r < kRows; ++r) {
+    if (left == kLanes) {
+      vstore(y + r * d.columns, acc[r]);
+    } else {
+      vstore_n(y + r * d.columns, acc[r], left);
+    }
+  }
+}
+template <int kHeight, int kWidth>
+void depthwise_square(const DepthwiseRows& d) {
+  constexpr int kRows = 4;
+  V weights[kHeight][kWidth];
+  for (int i = 0; i < kHeight; ++i) {
+    for (int t = 0; t < kWidth; ++t) weights[i][t] = vset(d.weights[i * kWidth + t]);
+  }
+  int64_t row = 0;
+  for (; row + kRows <= d.rows; row += kRows) {
+    for (int64_t column = 0; column < d.columns; column += kLanes) {
+      const int64_t left = d.columns - column < kLanes ? d.columns - column : kLanes;
+      depthwise_shared<kHeight, kWidth, kRows>(d, weights, row, column, left);
+    }
+  }
+  for (; row < d.rows; ++row) {
+    for (int64_t column = 0; column < d.columns; column += kLanes) {
+      const int64_t left = d.columns - column < kLanes ? d.columns - column : kLanes;
+      depthwise_shared<kHeight, kWidth, 1>(d, weights, row, column, left);
+    }
+  }
+}
+
+// kVectors vectors of one output row at a time.
+template <int kVectors>
+NNEFRUN_INLINE void depthwise_run(const DepthwiseRows& d, const float* x, float* y, int64_t left) {
+  V acc[kVectors];
+  NNEFRUN_UNROLL
+  for (int v = 0; v < kVectors; ++v) {
+    acc[v] = !d.load_y ? vset(0.0F) : kVectors == 1 ? vload_n(y, left) : vload(y + v * kLanes);
+  }
+  const int32_t count = d.height * d.width;
+  for (int32_t t = 0; t < count; ++t) {
+    const V w = vset(d.weights[t]);
+    NNEFRUN_UNROLL
+    for (int v = 0; v < kVectors; ++v) acc[v] = vfma(vload(x + d.taps[t] + v * kLanes), w, acc[v]);
+  }
+  NNEFRUN_UNROLL
+  for (int v = 0; v < kVectors; ++v) {
+    if (kVectors == 1) {
+      vstore_n(y, acc[v], left);
+    } else {
+      vstore(y + v * kLanes, acc[v]);
+    }
+  }
+}
+void depthwise(const DepthwiseRows& d) {
+  if (d.rows_overlap && d.height == 3 && d.width == 3) {
+    depthwise_square<3, 3>(d);
+    return;
+  }
+  if (d.rows_overlap && d.height == 5 && d.width == 5) {
+    depthwise_square<5, 5>(d);
+    return;
+  }
+  for (int64_t row = 0; row < d.rows; ++row) {
+    const float* x = d.x + row * d.row_step;
+    float* y = d.y + row * d.columns;
+    int64_t column = 0;
+    for (; column + 4 * kLanes <= d.columns; column += 4 * kLanes)
+      depthwise_run<4>(d, x + column, y + column, kLanes);
+    for (; column < d.columns; column += kLanes) {
+      const int64_t left = d.columns - column < kLanes ? d.columns - column : kLanes;
+      depthwise_run<1>(d, x + column, y + column, left);
+    }
+  }
+}
+
+}  // namespace
+
+extern const ConvKernels NNEFRUN_TABLE(conv);
+const ConvKernels NNEFRUN_TABLE(conv) = {
+    NNEFRUN_STRING(NNEFRUN_ISA), isa::NNEFRUN_ISA, true, stage, gather, depthwise,
+};
+
+}  // namespace nnefrun::kernels
