@@ -1,4 +1,5 @@
 // Random numbers: not reproducible between engines; a seed makes runs of this one repeat.
+#include <bit>
 #include <cmath>
 #include <random>
 
@@ -15,8 +16,9 @@ class RandomBits {
   RandomBits(OpState& state, const NodeReader& c) : state_(state) {
     if (state.started) return;
     uint64_t seed = 0;
-    if (c.given("seed")) {
-      seed = static_cast<uint64_t>(c.integer("seed"));
+    const auto& given = c.attribute("seed").value;
+    if (std::holds_alternative<Dim>(given) || std::holds_alternative<double>(given)) {
+      seed = std::bit_cast<uint64_t>(c.scalar("seed"));
     } else {
       std::random_device device;
       seed = (static_cast<uint64_t>(device()) << 32) | device();
@@ -43,22 +45,6 @@ class RandomBits {
   OpState& state_;
 };
 
-std::vector<double> parameter_list(const NodeReader& c) {
-  std::vector<double> out;
-  const Attribute& parameters = c.attribute("parameters");
-  if (const auto* list = std::get_if<Attribute::List>(&parameters.value)) {
-    for (const Attribute& item : *list) {
-      if (const auto* real = std::get_if<double>(&item.value))
-        out.push_back(*real);
-      else if (const auto* dim = std::get_if<Dim>(&item.value); dim && dim->is_constant()) {
-        out.push_back(static_cast<double>(dim->value()));
-      }
-    }
-  }
-  if (out.size() != 2) throw c.fail("attribute-range", prefix_of(c) + "`parameters` wants two numbers");
-  return out;
-}
-
 std::vector<Fact> infer_random(InferContext& c) {
   const auto type = data_type_from_name(c.string("datum_type"));
   if (!type || !is_float(*type)) {
@@ -69,14 +55,25 @@ std::vector<Fact> infer_random(InferContext& c) {
     throw c.fail("attribute-range",
                  prefix_of(c) + "`dist` is 'uniform' or 'normal', not '" + c.string("dist") + "'");
   }
-  parameter_list(c);
+  const auto parameters = c.inputs_of("parameters");
+  if (parameters.size() != 2) {
+    throw c.fail("attribute-length", prefix_of(c) + "`parameters` has " + std::to_string(parameters.size()) +
+                                         " items, but 2 are expected");
+  }
+  for (const Fact* parameter : parameters) require_float(c, *parameter, "parameters");
   Fact out = fact_of(*type, c.dims("shape"));
   return {out};
 }
 
 std::vector<Tensor> eval_random(EvalContext& c) {
   RandomBits bits(*c.state, c);
-  const auto parameters = parameter_list(c);
+  double parameters[2];
+  for (size_t i = 0; i < 2; ++i) {
+    const Tensor& parameter = c.inputs.at(i);
+    if (parameter.size() != 1)
+      throw c.fail("shape-mismatch", prefix_of(c) + "`parameters` are single numbers");
+    parameters[i] = parameter.as_double(0);
+  }
   Tensor out = Tensor::uninitialized(DataType::f64, c.output_shape());
   auto* items = out.mutable_data<double>();
   const bool uniform = c.string("dist") == "uniform";

@@ -14,9 +14,11 @@ std::span<const OpDef> elementwise_rows();    // binary, comparisons, select, cl
 std::span<const OpDef> activation_rows();     // relu .. gelu, softmax
 std::span<const OpDef> shape_rows();          // reshape, transpose, concat, split, broadcast, ...
 std::span<const OpDef> slice_rows();          // slices, pad, tile, ranges, triangles
-std::span<const OpDef> indexing_rows();       // gather, scatter, topk, one_hot, non_zero, ...
+std::span<const OpDef> indexing_rows();       // gather and scatter
+std::span<const OpDef> selection_rows();      // topk, one_hot, non_zero, suppression, look-ups, trees
 std::span<const OpDef> reduce_rows();         // sum_reduce .. argmin_reduce, moments
-std::span<const OpDef> matmul_rows();         // matmul, linear, einsum
+std::span<const OpDef> matmul_rows();         // matmul, linear
+std::span<const OpDef> einsum_rows();         // tract_core_einsum, tract_core_matmul
 std::span<const OpDef> conv_rows();           // conv, deconv and the separable forms
 std::span<const OpDef> pooling_rows();        // box, debox, max_pool, sample, ...
 std::span<const OpDef> roi_rows();            // regions of interest

@@ -65,10 +65,7 @@ constexpr Unary kUnary[] = {
         "tract_core_round_even", [](auto x) { return std::nearbyint(x); }, same, same_unsigned),
     number(
         "sqr", [](auto x) { return x * x; }, squared, [](uint64_t x) { return x * x; }),
-    number(
-        "square", [](auto x) { return x * x; }, squared, [](uint64_t x) { return x * x; }),
     real("rcp", [](auto x) { return 1 / x; }),
-    real("recip", [](auto x) { return 1 / x; }),
     real("sqrt", [](auto x) { return std::sqrt(x); }),
     real("rsqr", [](auto x) { return 1 / (x * x); }),
     real("rsqrt", [](auto x) { return 1 / std::sqrt(x); }),
@@ -108,7 +105,7 @@ void propagate(const NodeReader& c, const Fact& input, Fact& out) {
         values.push_back(-d);
       else if (name == "abs")
         values.push_back(Dim::max(d, -d));
-      else if (name == "sqr" || name == "square")
+      else if (name == "sqr")
         values.push_back(d * d);
       else if (name != "sign")
         values.push_back(d);  // floor, ceil and the roundings of an integer
@@ -238,9 +235,9 @@ constexpr OpDef kRows[] = {
     row("nnefrun_round_half_away"),
     row("tract_core_round_even"),
     row("sqr"),
-    row("square"),
+
     row("rcp"),
-    row("recip"),
+
     row("sqrt"),
     row("rsqr"),
     row("rsqrt"),
