@@ -29,7 +29,8 @@ std::span<const OpDef> quant_rows();          // quantisation functions, softmax
 std::span<const OpDef> quant_product_rows();  // qconv, qmatmul, einsum_q
 std::span<const OpDef> recurrent_rows();      // scan, sub-models, epilogues
 std::span<const OpDef> state_rows();          // delay, pulse pad, exponential norms
-std::span<const OpDef> cache_rows();          // key and value caches, recurrent attention
+std::span<const OpDef> cache_rows();          // caches of keys and values, attention over them
+std::span<const OpDef> linear_rows();         // causal convolution step, gated delta rule
 std::span<const OpDef> attention_rows();      // sdpa, rope, scaled masked softmax
 std::span<const OpDef> expert_rows();         // tract_moe_ffn
 std::span<const OpDef> signal_rows();         // fft, stft, complex

@@ -34,7 +34,7 @@ size_t stream_axis(const NodeReader& c, int rank) {
 
 int64_t read_count(const NodeReader& c, std::string_view attribute) {
   const int64_t value = c.integer(attribute);
-  require_range(c, attribute, value, 0, int64_t{1} << 40);
+  require_range(c, attribute, value, 0, int64_t{1} << 31);
   return value;
 }
 
@@ -42,6 +42,15 @@ int64_t read_count(const NodeReader& c, std::string_view attribute) {
 int64_t position_or_forever(const EvalContext& c, std::string_view attribute) {
   const auto value = c.dim(attribute).evaluate(c.symbols);
   return value ? std::clamp<int64_t>(*value, 0, kForever) : kForever;
+}
+
+// What is kept between runs must fit what comes now; only the stream's axis may vary.
+void check_kept(const NodeReader& c, const Tensor& kept, const Tensor& input, size_t axis) {
+  Shape shape = kept.shape();
+  if (shape.size() == input.shape().size()) shape[axis] = input.shape()[axis];
+  if (shape == input.shape() && kept.dtype() == input.dtype()) return;
+  throw c.fail("state-mismatch", c.signature().name + ": the input has shape " + to_string(input.shape()) +
+                                     ", but earlier runs left a state of shape " + to_string(kept.shape()));
 }
 
 Fact unchanged(const Fact& input) {
@@ -78,6 +87,7 @@ std::vector<Tensor> eval_delay(EvalContext& c) {
     state.tensors = {filled_cells(input, item_of(0, input.dtype(), c.input_fact("input").quant), axis, kept)};
     state.started = true;
   }
+  check_kept(c, state.tensors[0], input, axis);
   const Tensor all = concat_items({state.tensors[0], input}, axis);
   state.tensors[0] = cells_of(all, axis, pulse, pulse + kept);
   return {cells_of(all, axis, 0, pulse + overlap)};
@@ -189,6 +199,7 @@ std::vector<Tensor> eval_pulse_pad(EvalContext& c) {
     if (!replicates) {
       out = replaced(out, axis, from, pulse, item);
     } else if (!state.tensors.empty()) {
+      check_kept(c, state.tensors[0], input, axis);
       out = replaced(out, axis, from, pulse, state.tensors[0]);
     }
   }
