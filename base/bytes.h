@@ -69,8 +69,6 @@ std::shared_ptr<const ByteSource> open_file(const std::string& path);
 // Bytes kept alive by `owner` (null: by the caller).
 std::shared_ptr<const ByteSource> memory_source(std::string name, ByteSpan bytes,
                                                 std::shared_ptr<const void> owner = nullptr);
-// Everything from standard input, held in memory. Throws Error[file-limit] past max_bytes.
-std::shared_ptr<const ByteSource> read_standard_input(uint64_t max_bytes);
 // The whole source as text. Throws Error[file-limit] when it is longer than max_bytes.
 std::string read_text(const ByteSource& source, uint64_t max_bytes);
 

@@ -1,22 +1,11 @@
 #include "base/tensor.h"
 
 #include <cstring>
-#include <new>
 
+#include "base/bytes.h"
 #include "base/error.h"
 
 namespace nnefrun {
-namespace {
-
-constexpr std::align_val_t kAlignment{64};
-
-std::shared_ptr<std::byte> allocate(size_t bytes) {
-  auto* memory = static_cast<std::byte*>(::operator new(bytes == 0 ? 1 : bytes, kAlignment, std::nothrow));
-  if (memory == nullptr) throw Error("out-of-memory", "cannot allocate " + std::to_string(bytes) + " bytes");
-  return std::shared_ptr<std::byte>(memory, [](std::byte* p) { ::operator delete(p, kAlignment); });
-}
-
-}  // namespace
 
 int64_t volume_of(const Shape& shape) {
   int64_t volume = 1;
@@ -67,7 +56,7 @@ Tensor Tensor::uninitialized(DataType dtype, Shape shape) {
     t.strings_ = std::make_shared<std::vector<std::string>>(static_cast<size_t>(t.size_));
     return t;
   }
-  auto memory = allocate(t.byte_size_);
+  auto memory = allocate_bytes(t.byte_size_);
   t.data_ = memory.get();
   t.owner_ = std::move(memory);
   t.writable_ = true;
@@ -102,7 +91,7 @@ Tensor Tensor::of_strings(Shape shape, std::vector<std::string> strings) {
 
 std::byte* Tensor::mutable_bytes() {
   if (!writable_ || owner_.use_count() != 1) {
-    auto memory = allocate(byte_size_);
+    auto memory = allocate_bytes(byte_size_);
     if (byte_size_ > 0) std::memcpy(memory.get(), data_, byte_size_);
     data_ = memory.get();
     owner_ = std::move(memory);

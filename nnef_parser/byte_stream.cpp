@@ -1,0 +1,207 @@
+#include "nnef_parser/byte_stream.h"
+
+#include <archive.h>
+#include <archive_entry.h>
+#include <unistd.h>
+#include <zlib.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <exception>
+
+#include "base/error.h"
+
+namespace nnefrun {
+namespace {
+
+constexpr size_t kPiece = size_t{1} << 18;
+
+class SourceStream final : public ByteStream {
+ public:
+  explicit SourceStream(std::shared_ptr<const ByteSource> source) : source_(std::move(source)) {}
+  size_t read(std::span<std::byte> to) override {
+    const auto bytes = static_cast<size_t>(std::min<uint64_t>(to.size(), source_->size() - at_));
+    source_->read_at(at_, to.first(bytes));
+    at_ += bytes;
+    return bytes;
+  }
+
+ private:
+  std::shared_ptr<const ByteSource> source_;
+  uint64_t at_ = 0;
+};
+
+class StandardInputStream final : public ByteStream {
+ public:
+  size_t read(std::span<std::byte> to) override {
+    while (true) {
+      const ssize_t got = ::read(STDIN_FILENO, to.data(), to.size());
+      if (got >= 0) return static_cast<size_t>(got);
+      if (errno != EINTR)
+        throw Error("file-unreadable", std::string("cannot read standard input: ") + std::strerror(errno));
+    }
+  }
+};
+
+class GzipStream final : public ByteStream {
+ public:
+  GzipStream(std::unique_ptr<ByteStream> packed, std::string name)
+      : packed_(std::move(packed)), name_(std::move(name)), buffer_(kPiece) {
+    // 16: gzip only, with its checksum and length verified
+    if (inflateInit2(&zlib_, 16 + MAX_WBITS) != Z_OK)
+      throw Error("out-of-memory", "cannot start to inflate `" + name_ + "`");
+  }
+  ~GzipStream() override { inflateEnd(&zlib_); }
+
+  size_t read(std::span<std::byte> to) override {
+    zlib_.next_out = reinterpret_cast<Bytef*>(to.data());
+    zlib_.avail_out = static_cast<uInt>(std::min<size_t>(to.size(), size_t{1} << 30));
+    const uInt wanted = zlib_.avail_out;
+    while (zlib_.avail_out > 0 && !ended_) {
+      if (zlib_.avail_in == 0) refill();
+      if (between_ && !next_member()) break;
+      if (zlib_.avail_in == 0) throw Error("archive-truncated", "the gzip stream of `" + name_ + "` is cut");
+      const int status = inflate(&zlib_, Z_NO_FLUSH);
+      if (status == Z_STREAM_END) {
+        between_ = true;
+      } else if (status != Z_OK && status != Z_BUF_ERROR) {
+        throw Error("archive-corrupt", "the gzip stream of `" + name_ + "` is corrupt: " +
+                                           (zlib_.msg != nullptr ? zlib_.msg : "it cannot be inflated"));
+      }
+    }
+    return wanted - zlib_.avail_out;
+  }
+
+ private:
+  void refill() {
+    const size_t got = packed_->read(buffer_);
+    zlib_.next_in = reinterpret_cast<Bytef*>(buffer_.data());
+    zlib_.avail_in = static_cast<uInt>(got);
+  }
+  // After a member: zeros (padding) up to the end, or another member.
+  bool next_member() {
+    while (true) {
+      while (zlib_.avail_in > 0 && *zlib_.next_in == 0) {
+        ++zlib_.next_in;
+        --zlib_.avail_in;
+      }
+      if (zlib_.avail_in > 0) break;
+      refill();
+      if (zlib_.avail_in == 0) {
+        ended_ = true;
+        return false;
+      }
+    }
+    if (*zlib_.next_in != 0x1F) {
+      throw Error("archive-corrupt", "`" + name_ + "` has bytes after the end of its gzip stream");
+    }
+    inflateReset(&zlib_);
+    between_ = false;
+    return true;
+  }
+
+  std::unique_ptr<ByteStream> packed_;
+  std::string name_;
+  std::vector<std::byte> buffer_;
+  z_stream zlib_ = {};
+  bool between_ = false, ended_ = false;
+};
+
+// xz and zstd, unpacked by libarchive.
+class FilterStream final : public ByteStream {
+ public:
+  FilterStream(std::unique_ptr<ByteStream> packed, Compression compression, std::string name)
+      : packed_(std::move(packed)),
+        name_(std::move(name)),
+        buffer_(kPiece),
+        archive_(archive_read_new(), archive_read_free) {
+    // Anything but ARCHIVE_OK means that libarchive lacks the library and would start a program instead.
+    const int status = !archive_                        ? ARCHIVE_FATAL
+                       : compression == Compression::xz ? archive_read_support_filter_xz(archive_.get())
+                                                        : archive_read_support_filter_zstd(archive_.get());
+    if (status != ARCHIVE_OK) {
+      throw Error("archive-compression", "`" + name_ + "` is compressed with " +
+                                             (compression == Compression::xz ? "xz" : "zstd") +
+                                             ", which this build cannot unpack; use gzip or no compression");
+    }
+    archive_read_support_format_raw(archive_.get());
+    archive_read_set_read_callback(archive_.get(), &FilterStream::supply);
+    archive_read_set_callback_data(archive_.get(), this);
+    archive_entry* entry = nullptr;
+    check(archive_read_open1(archive_.get()));
+    check(archive_read_next_header(archive_.get(), &entry));
+  }
+
+  size_t read(std::span<std::byte> to) override {
+    const la_ssize_t got = archive_read_data(archive_.get(), to.data(), to.size());
+    if (got < 0) check(ARCHIVE_FATAL);
+    return static_cast<size_t>(got);
+  }
+
+ private:
+  static la_ssize_t supply(archive* a, void* self, const void** buffer) {
+    auto* stream = static_cast<FilterStream*>(self);
+    try {
+      *buffer = stream->buffer_.data();
+      return static_cast<la_ssize_t>(stream->packed_->read(stream->buffer_));
+    } catch (...) {  // not through C code
+      stream->failure_ = std::current_exception();
+      archive_set_error(a, EIO, "cannot read");
+      return -1;
+    }
+  }
+  void check(int status) {
+    if (status == ARCHIVE_OK || status == ARCHIVE_WARN) return;
+    if (failure_) std::rethrow_exception(failure_);
+    const char* why = archive_error_string(archive_.get());
+    throw Error("archive-corrupt",
+                "`" + name_ + "` cannot be unpacked: " + (why != nullptr ? why : "corrupt data"));
+  }
+
+  std::unique_ptr<ByteStream> packed_;
+  std::string name_;
+  std::vector<std::byte> buffer_;
+  std::exception_ptr failure_;
+  std::unique_ptr<archive, int (*)(archive*)> archive_;
+};
+
+}  // namespace
+
+std::unique_ptr<ByteStream> stream_of(std::shared_ptr<const ByteSource> source) {
+  return std::make_unique<SourceStream>(std::move(source));
+}
+
+std::unique_ptr<ByteStream> standard_input_stream() { return std::make_unique<StandardInputStream>(); }
+
+Compression compression_of(ByteSpan start) {
+  const std::string_view text = as_text(start);
+  const auto begins = [&](std::string_view magic) { return text.substr(0, magic.size()) == magic; };
+  if (begins("\x1F\x8B")) return Compression::gzip;
+  if (begins(std::string_view("\xFD"
+                              "7zXZ\0",
+                              6)))
+    return Compression::xz;
+  if (begins("\x28\xB5\x2F\xFD")) return Compression::zstd;
+  if (begins("BZh")) return Compression::bzip2;
+  if (begins("PK\x03\x04") || begins("PK\x05\x06")) return Compression::zip;
+  return Compression::none;
+}
+
+std::unique_ptr<ByteStream> unpacked(std::unique_ptr<ByteStream> packed, Compression compression,
+                                     std::string name) {
+  switch (compression) {
+    case Compression::none: return packed;
+    case Compression::gzip: return std::make_unique<GzipStream>(std::move(packed), std::move(name));
+    case Compression::xz:
+    case Compression::zstd:
+      return std::make_unique<FilterStream>(std::move(packed), compression, std::move(name));
+    case Compression::bzip2:
+      throw Error("archive-compression",
+                  "`" + name + "` is compressed with bzip2; use gzip or no compression");
+    case Compression::zip: break;
+  }
+  throw Error("archive-compression", "`" + name + "` is a zip file; a model is a folder, a .tar or a .tgz");
+}
+
+}  // namespace nnefrun
