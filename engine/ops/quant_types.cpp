@@ -6,6 +6,7 @@
 #include <cmath>
 
 #include "engine/ops/support.h"
+#include "quant/affine.h"
 
 namespace nnefrun {
 namespace {
@@ -116,17 +117,6 @@ std::string item_type_text(const ItemType& type) {
 }
 
 ItemType item_type_of(const Fact& fact) { return {fact.dtype, fact.quant}; }
-
-std::pair<int64_t, int64_t> code_range(DataType storage) {
-  switch (storage) {
-    case DataType::i8: return {INT8_MIN, INT8_MAX};
-    case DataType::u8: return {0, UINT8_MAX};
-    case DataType::i16: return {INT16_MIN, INT16_MAX};
-    case DataType::u16: return {0, UINT16_MAX};
-    case DataType::i32: return {INT32_MIN, INT32_MAX};
-    default: throw Error("internal", "codes cannot be stored as " + std::string(name_of(storage)));
-  }
-}
 
 bool can_cast(const ItemType& from, const ItemType& to) {
   if (from == to) return true;

@@ -25,8 +25,6 @@ std::optional<ItemType> parse_item_type(std::string_view text);
 std::string item_type_text(const ItemType& type);
 ItemType item_type_of(const Fact& fact);
 
-// Smallest and largest code of a storage type.
-std::pair<int64_t, int64_t> code_range(DataType storage);
 // Whether cast_typed has a meaning for the pair.
 bool can_cast(const ItemType& from, const ItemType& to);
 // Real numbers become codes (rounded half to even, clamped), codes become reals, codes of one scale become
