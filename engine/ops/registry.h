@@ -25,7 +25,7 @@ std::span<const OpDef> roi_rows();            // regions of interest
 std::span<const OpDef> resize_rows();         // up- and downsampling, tract_core_resize
 std::span<const OpDef> grid_rows();           // tract_core_grid_sample
 std::span<const OpDef> normalization_rows();  // batch_normalization .. rms_norm
-std::span<const OpDef> quant_rows();          // quantisation functions, softmax of codes
+std::span<const OpDef> quant_rows();          // quantisation functions
 std::span<const OpDef> quant_product_rows();  // qconv, qmatmul, einsum_q
 std::span<const OpDef> recurrent_rows();      // scan, sub-models, epilogues
 std::span<const OpDef> state_rows();          // delay, pulse pad, exponential norms
