@@ -1,11 +1,14 @@
-// NNEF's quantisation functions: reals rounded to the values that codes can stand for (nnef-1.0 section 14).
-// Evaluation is in double, rounded once; halves are rounded up.
+// NNEF's quantisation functions: reals rounded to the values that codes can stand for (nnef-1.0 section 14),
+// and the softmax of codes (tract-opl 4.6). Evaluation is in double, rounded once; halves are rounded up.
 #include <algorithm>
 #include <cmath>
 
 #include "engine/ops/checks.h"
+#include "engine/ops/items.h"
+#include "engine/ops/quant_types.h"
 #include "engine/ops/registry.h"
 #include "engine/ops/support.h"
+#include "quant/affine.h"
 
 namespace nnefrun {
 namespace {
@@ -150,11 +153,64 @@ std::vector<Tensor> eval_logarithmic(EvalContext& c) {
   });
 }
 
+// ---- softmax of codes ----
+
+ItemType read_code_type(const NodeReader& c) {
+  const auto type = parse_item_type(c.string("to"));
+  if (type && type->quant && item_size(type->dtype) == 1) return *type;
+  throw c.fail("attribute-value",
+               c.signature().name + ": `to` must be an 8-bit quantised type, not '" + c.string("to") + "'");
+}
+
+std::vector<Fact> infer_code_softmax(InferContext& c) {
+  const Fact& x = c.input("x");
+  if (!x.quant || item_size(x.dtype) != 1) {
+    throw c.fail("dtype-mismatch", c.signature().name + ": the argument must hold 8-bit codes")
+        .note(describe("x", x));
+  }
+  checked_axes(c, c.integers("axes"), x.rank());
+  const ItemType type = read_code_type(c);
+  Fact fact = fact_of(type.dtype, x.shape);
+  fact.quant = type.quant;
+  return {fact};
+}
+
+// By the reals that the codes stand for: tract's integer algorithm errs by up to a step of either scale.
+std::vector<Tensor> eval_code_softmax(EvalContext& c) {
+  const Tensor& x = c.input("x");
+  const AffineQuantization from = *c.input_fact("x").quant;
+  const ItemType to = read_code_type(c);
+  const Shape& shape = x.shape();
+  Shape kept = shape;
+  for (const int64_t axis : checked_axes(c, c.integers("axes"), x.rank()))
+    kept[static_cast<size_t>(axis)] = 1;
+  const auto strides = broadcast_strides(kept, shape);
+  const auto groups = static_cast<size_t>(volume_of(kept));
+  std::vector<int64_t> largest(groups, INT64_MIN);
+  std::vector<double> sums(groups, 0.0), items(static_cast<size_t>(x.size()));
+  const auto for_each = [&](auto&& f) {
+    size_t i = 0;
+    for (Odometer<1> o(shape, {strides}); o.more(); o.next(), ++i) f(i, static_cast<size_t>(o.offset(0)));
+  };
+  for_each([&](size_t i, size_t g) { largest[g] = std::max(largest[g], x.as_int(static_cast<int64_t>(i))); });
+  for_each([&](size_t i, size_t g) {
+    items[i] = std::exp(static_cast<double>(x.as_int(static_cast<int64_t>(i)) - largest[g]) * from.scale);
+    sums[g] += items[i];
+  });
+  for_each([&](size_t i, size_t g) {
+    const auto code =
+        quantize_affine(static_cast<float>(items[i] / sums[g]), *to.quant, code_range(to.dtype));
+    items[i] = static_cast<double>(code);
+  });
+  return {cast_items(Tensor::of<double>(shape, items), to.dtype)};
+}
+
 constexpr OpDef kRows[] = {
     {.name = "min_max_linear_quantize", .infer = infer_min_max, .eval = eval_min_max},
     {.name = "zero_point_linear_quantize", .infer = infer_zero_point, .eval = eval_zero_point},
     {.name = "linear_quantize", .infer = infer_min_max, .eval = eval_linear},
     {.name = "logarithmic_quantize", .infer = infer_logarithmic, .eval = eval_logarithmic},
+    {.name = "nnefrun_qsoftmax", .infer = infer_code_softmax, .eval = eval_code_softmax},
 };
 
 }  // namespace

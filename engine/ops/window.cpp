@@ -42,6 +42,7 @@ constexpr BorderName kBorders[] = {{Border::constant, "constant"},
                                    {Border::ignore, "ignore"}};
 
 Border read_border(const NodeReader& c, std::initializer_list<Border> allowed) {
+  if (c.signature().attribute_index("border") < 0) return Border::constant;
   const std::string& text = c.string("border");
   std::string list;
   for (const auto& [border, name] : kBorders) {

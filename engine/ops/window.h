@@ -27,7 +27,7 @@ struct WindowSpec {
   size_t axes() const { return size.size(); }
 };
 
-// Reads `border`, `padding`, `stride` and `dilation` of the node; `size` is handed in, since convolutions
+// Reads `border` (constant where there is no such attribute), `padding`, `stride` and `dilation` of the node; `size` is handed in, since convolutions
 // take it from the filter. Attribute lists must be empty or have one entry for each of size's. `symbols` (may
 // be null) are substituted. Throws Error[attribute-length], [attribute-range], [attribute-value] for an
 // unknown border.
