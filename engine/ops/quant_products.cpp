@@ -264,8 +264,12 @@ std::vector<double> parameter(const EvalContext& c, std::string_view name, doubl
   return c.has_input(name) ? as_doubles(c.input(name)) : std::vector<double>{otherwise};
 }
 
-double single_parameter(const EvalContext& c, std::string_view name, double otherwise) {
-  const auto values = parameter(c, name, otherwise);
+// Zero points and biases, which are i32 whatever their type.
+std::vector<double> integer_parameter(const EvalContext& c, std::string_view name) {
+  return c.has_input(name) ? as_doubles(cast_items(c.input(name), DataType::i32)) : std::vector<double>{0};
+}
+
+double single(const NodeReader& c, std::string_view name, const std::vector<double>& values) {
   if (values.size() != 1) {
     throw c.fail("shape-mismatch", c.signature().name + ": " + std::string(name) +
                                        " must have one item, not " + std::to_string(values.size()));
@@ -308,9 +312,10 @@ std::vector<Fact> infer_tract_qconv(InferContext& c) {
 }
 
 std::vector<Tensor> eval_tract_qconv(EvalContext& c) {
-  const Tensor x = centred(c.input("input"), static_cast<int64_t>(single_parameter(c, "b0", 0)));
+  const Tensor x =
+      centred(c.input("input"), static_cast<int64_t>(single(c, "b0", integer_parameter(c, "b0"))));
   Tensor w = centred(c.input("filter"), 0);
-  const auto filter_zero = parameter(c, "a0", 0), filter_scale = parameter(c, "a_scale", 1);
+  const auto filter_zero = integer_parameter(c, "a0"), filter_scale = parameter(c, "a_scale", 1);
   const auto channels = static_cast<size_t>(w.dim(0));
   for (const auto& values : {filter_zero, filter_scale}) {
     if (values.size() != 1 && values.size() != channels) {
@@ -326,14 +331,15 @@ std::vector<Tensor> eval_tract_qconv(EvalContext& c) {
     items[i] = static_cast<int32_t>(static_cast<uint32_t>(items[i]) -
                                     static_cast<uint32_t>(static_cast<int64_t>(zero)));
   }
-  const double b = single_parameter(c, "b_scale", 1), to = single_parameter(c, "c_scale", 1);
+  const double b = single(c, "b_scale", parameter(c, "b_scale", 1)),
+               to = single(c, "c_scale", parameter(c, "c_scale", 1));
   std::vector<float> scales;
   for (const double a : filter_scale) scales.push_back(combined_scale(a, b, to));
   const Requantizer requantize(c, scales, scales_are_known(c), c.output_fact().dtype);
   const auto window = read_window(c, spatial_of(to_dims(w.shape())), &c.symbols, {Border::constant});
   const Tensor sums = convolution(c, x, w, nullptr, read_groups(c), window);
   return {requantized_channels(sums, bias_items(c, sums.dim(1)), requantize,
-                               static_cast<int64_t>(single_parameter(c, "c0", 0)))};
+                               static_cast<int64_t>(single(c, "c0", integer_parameter(c, "c0"))))};
 }
 
 // ---- tract_core_einsum_q and tract_core_qmatmul ----
@@ -550,7 +556,10 @@ std::vector<Tensor> eval_contraction(EvalContext& c) {
   }
   const auto a = as_doubles(*tensors[0]), b = as_doubles(*tensors[1]);
   std::vector<double> values[9];
-  for (size_t i = 2; i < 9; ++i) values[i] = parameter(c, kArguments[i], i == 4 || i == 6 || i == 8 ? 1 : 0);
+  for (size_t i = 2; i < 9; ++i) {
+    const bool scale = i == 4 || i == 6 || i == 8;
+    values[i] = scale ? parameter(c, kArguments[i], 1) : integer_parameter(c, kArguments[i]);
+  }
   const bool uniform =
       scales_are_known(c) && values[4].size() == 1 && values[6].size() == 1 && values[8].size() == 1;
   const ItemType to = read_result_type(c, is_einsum(c) ? "output" : "output_type");
