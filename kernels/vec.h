@@ -20,6 +20,7 @@
 //   vsum vhmax vhmin                across lanes, pairwise; vhmax and vhmin REQUIRE no NaN
 //   Lanes, kLaneGroup, lanes_load(p), vfma_lane<l>(v, lanes, c)   multiply by one of kLaneGroup scalars at p
 //   vload_even_odd(p, &even, &odd)  2*kLanes items, deinterleaved
+//   vtranspose(rows)               kLanes vectors as a square, transposed in place
 //   load_f16 store_f16 load_bf16 store_bf16   kLanes items, converted
 //
 // The remainder of this header holds what all of them share.

@@ -2,52 +2,10 @@
 #pragma once
 
 #include "kernels/conv/rows.h"
-#include "kernels/vec.h"
+#include "kernels/vec_stage.h"
 
 namespace nnefrun::kernels {
 namespace {
-
-NNEFRUN_INLINE void copy_items(const float* src, float* dst, int64_t n) {
-  int64_t i = 0;
-  for (; i + kLanes <= n; i += kLanes) vstore(dst + i, vload(src + i));
-  if (i < n) vstore_n(dst + i, vload_n(src + i, n - i), n - i);
-}
-NNEFRUN_INLINE void zero_items(float* dst, int64_t n) {
-  for (int64_t i = 0; i < n; ++i) dst[i] = 0.0F;
-}
-
-void stage(const StageRow& s) {
-  if (s.x == nullptr) {
-    zero_items(s.out, s.phases * s.length);
-    return;
-  }
-  for (int64_t phase = 0; phase < s.phases; ++phase) {
-    float* out = s.out + phase * s.length;
-    const int64_t first = s.first + phase;
-    // items [low, high) lie inside the row
-    int64_t low = first >= 0 ? 0 : (-first + s.stride - 1) / s.stride;
-    int64_t high = first >= s.width ? 0 : (s.width - first + s.stride - 1) / s.stride;
-    if (high > s.length) high = s.length;
-    if (low > high) low = high;
-    zero_items(out, low);
-    zero_items(out + high, s.length - high);
-    const float* x = s.x + first;
-    if (s.stride == 1) {
-      copy_items(x + low, out + low, high - low);
-    } else if (s.stride == 2) {
-      int64_t i = low;
-      // the odd companion of the last even item may lie outside, so it is left to the scalar loop
-      for (; i + kLanes < high; i += kLanes) {
-        V even, odd;
-        vload_even_odd(x + 2 * i, &even, &odd);
-        vstore(out + i, even);
-      }
-      for (; i < high; ++i) out[i] = x[2 * i];
-    } else {
-      for (int64_t i = low; i < high; ++i) out[i] = x[i * s.stride];
-    }
-  }
-}
 
 void gather(const GatherPanel& g) {
   if (g.run_count == 1 && g.runs[0].count == g.columns && g.columns == 2 * kLanes) {
@@ -81,7 +39,7 @@ void gather(const GatherPanel& g) {
         }
       }
       copy_items(g.bases[p] + last.offset, out + last.begin, last.count);
-      zero_items(out + filled, g.columns - filled);
+      fill_items(out + filled, g.columns - filled, 0.0F);
     }
     return;
   }
@@ -90,7 +48,7 @@ void gather(const GatherPanel& g) {
     for (int32_t r = 0; r < g.run_count; ++r) {
       copy_items(g.bases[p] + g.runs[r].offset, out + g.runs[r].begin, g.runs[r].count);
     }
-    zero_items(out + filled, g.columns - filled);
+    fill_items(out + filled, g.columns - filled, 0.0F);
   }
 }
 
@@ -196,7 +154,7 @@ void depthwise(const DepthwiseRows& d) {
 
 extern const ConvKernels NNEFRUN_TABLE(conv);
 const ConvKernels NNEFRUN_TABLE(conv) = {
-    NNEFRUN_STRING(NNEFRUN_ISA), isa::NNEFRUN_ISA, true, stage, gather, depthwise,
+    NNEFRUN_STRING(NNEFRUN_ISA), isa::NNEFRUN_ISA, true, stage_row, gather, depthwise,
 };
 
 }  // namespace nnefrun::kernels

@@ -149,6 +149,7 @@ struct Convolution {
     row.stride = s.stride[2];
     row.phases = g.phases;
     row.length = g.length;
+    row.outside = 0.0F;
     const int64_t first_row = patch.row * s.stride[1] - s.pad_before[1];
     for (int64_t i = 0; i < g.rows; ++i) {
       const int64_t in_row = first_row + i;

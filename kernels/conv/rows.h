@@ -1,27 +1,14 @@
 // What the convolution driver (conv.cpp) hands to the rows of one ISA.
 //
-// Staging. Input rows are copied into a scratch where padding is real zeros and columns are sorted by their
-// residue modulo the stride ("phases"): item i of phase f is input column i * stride + f - pad_before. Then
-// output column j at tap t reads phase (t * dilation) % stride at j + (t * dilation) / stride: always
-// contiguous over j, whatever the stride, and without bounds checks. An input that needs neither padding nor
-// sorting is read where it is.
+// Input rows come staged (kernels/stage.h), or as they are when they need neither padding nor sorting.
 #pragma once
 
 #include <cstdint>
 
 #include "kernels/isa.h"
+#include "kernels/stage.h"
 
 namespace nnefrun::kernels {
-
-struct StageRow {
-  const float* x;  // the input row; null: a row of zeros
-  int64_t width;   // its items
-  int64_t first;   // input column of item 0 of phase 0, may be negative
-  int64_t stride;
-  int64_t phases;  // 1 to stride
-  int64_t length;  // items of each phase
-  float* out;      // phases * length
-};
 
 // One run of neighbouring output columns within a panel.
 struct GatherRun {

@@ -192,6 +192,45 @@ void matmul_block(const MatmulBlock& block) {
   }
 }
 
+// One panel whose source runs along the depth: a transpose. Where the rows are contiguous it goes by squares
+// of kLanes in registers, and each square's columns are written in full; a neighbour to the right is written
+// later and so wins.
+template <int kWidth>
+NNEFRUN_INLINE void pack_across(const float* from, int64_t outer_stride, int64_t depth_stride, int64_t width,
+                                int64_t depth, float* dst) {
+  static_assert(kWidth % kLanes == 0 || kWidth < kLanes);
+  int64_t start = 0;
+  if (depth_stride == 1 && width == kWidth) {
+    // the last kLanes steps are left to the loop below, so that a column written too far stays inside the
+    // panel
+    for (; start + 2 * kLanes <= depth; start += kLanes) {
+      NNEFRUN_UNROLL
+      for (int j = 0; j < kWidth; j += kLanes) {
+        V square[kLanes];
+        NNEFRUN_UNROLL
+        for (int i = 0; i < kLanes; ++i) {
+          square[i] = j + i < kWidth ? vload(from + (j + i) * outer_stride + start) : vset(0.0F);
+        }
+        vtranspose(square);
+        NNEFRUN_UNROLL
+        for (int i = 0; i < kLanes; ++i) vstore(dst + (start + i) * kWidth + j, square[i]);
+      }
+    }
+  }
+  // Short runs of the depth for each row, so that both sides stay in the first cache.
+  constexpr int64_t kRun = 16;
+  for (; start < depth; start += kRun) {
+    const int64_t stop = depth - start < kRun ? depth : start + kRun;
+    for (int64_t j = 0; j < width; ++j) {
+      const float* row = from + j * outer_stride;
+      for (int64_t p = start; p < stop; ++p) dst[p * kWidth + j] = row[p * depth_stride];
+    }
+    for (int64_t j = width; j < kWidth; ++j) {
+      for (int64_t p = start; p < stop; ++p) dst[p * kWidth + j] = 0.0F;
+    }
+  }
+}
+
 // Panels of `width` along the first index, `depth` long: dst[p * width + i] = src[i * outer_stride + p *
 // depth_stride].
 template <int kWidth>
@@ -215,18 +254,7 @@ NNEFRUN_INLINE void pack_panels(const float* src, int64_t outer_stride, int64_t 
       }
       continue;
     }
-    // Short runs of p for each row, so that both sides stay in the first cache.
-    constexpr int64_t kRun = 16;
-    for (int64_t start = 0; start < depth; start += kRun) {
-      const int64_t stop = depth - start < kRun ? depth : start + kRun;
-      for (int64_t j = 0; j < width; ++j) {
-        const float* row = from + j * outer_stride;
-        for (int64_t p = start; p < stop; ++p) dst[p * kWidth + j] = row[p * depth_stride];
-      }
-      for (int64_t j = width; j < kWidth; ++j) {
-        for (int64_t p = start; p < stop; ++p) dst[p * kWidth + j] = 0.0F;
-      }
-    }
+    pack_across<kWidth>(from, outer_stride, depth_stride, width, depth, dst);
   }
 }
 void pack_a(const float* a, int64_t row_stride, int64_t col_stride, int64_t rows, int64_t depth, float* dst) {

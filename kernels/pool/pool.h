@@ -18,6 +18,7 @@
 #include <cstdint>
 
 #include "kernels/isa.h"
+#include "kernels/stage.h"
 
 namespace nnefrun::kernels {
 
@@ -43,30 +44,34 @@ struct PoolShape {
   PoolBorder border = PoolBorder::ignore;
 };
 
-// Bytes of workspace that suffice: one row of results.
+// Bytes of workspace that suffice for one call.
 size_t pool_workspace_size(const PoolShape& shape);
 // REQUIRES: x is [planes, in...], y is [planes, out...], contiguous and disjoint; workspace is 64-byte
 // aligned; strides, dilations and window extents are at least 1.
 void pool_f32(PoolOp op, const PoolShape& shape, const float* x, float* y, void* workspace,
               IsaFeatures features = host_isa());
 
-// One output row, in terms of `rows` input rows (pointers found by the driver, bounds checked): see body.h.
-struct PoolRowArgs {
-  const float* x;              // first item of the plane
-  const int64_t* row_offsets;  // of the input rows inside the bounds
-  int64_t rows;
-  int64_t width, window, stride, dilation, pad_before;
-  int64_t out_width;
-  bool zero_outside;  // max: columns outside are candidates 0
+// One output row, folded from the input rows that its window meets. Input rows are staged (kernels/stage.h):
+// padding is real (the neutral element, or 0 for a constant border), columns are sorted by phase, so no loop
+// checks bounds.
+struct PoolRow {
+  const float* const* rows;  // staged rows
+  int64_t row_count;
+  const int64_t* taps;  // offsets into a staged row, one for each column of the window
+  int64_t tap_count;
+  int64_t columns;  // of the output
+  float start;      // the neutral element
   float* y;
 };
 struct PoolKernels {
   const char* isa_suffix;
   IsaFeatures requires_isa;
   bool verified;
-  void (*max_row)(const PoolRowArgs&);
-  void (*sum_row)(const PoolRowArgs&);
-  void (*divide_row)(float* y, const float* divisor, int64_t n);
+  void (*max_row)(const PoolRow&);
+  void (*sum_row)(const PoolRow&);
+  // y[i] = y[i] / (count[i] * times), where the divisor is not 0
+  void (*divide_row)(float* y, const float* count, float times, int64_t n);
+  void (*stage)(const StageRow&);
 };
 const PoolKernels& choose_pool(IsaFeatures features = host_isa());
 const PoolKernels* const* pool_rows(int* count);

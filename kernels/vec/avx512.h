@@ -114,6 +114,34 @@ NNEFRUN_INLINE void vload_even_odd(const float* p, V* even, V* odd) {
   *odd = _mm512_permutex2var_ps(a, iadd(evens, iset(1)), b);
 }
 
+NNEFRUN_INLINE void vtranspose(V (&r)[kLanes]) {
+  V pairs[16], fours[16];
+  NNEFRUN_UNROLL
+  for (int i = 0; i < 16; i += 2) {
+    pairs[i] = _mm512_unpacklo_ps(r[i], r[i + 1]);
+    pairs[i + 1] = _mm512_unpackhi_ps(r[i], r[i + 1]);
+  }
+  // each quarter of fours[i + j] holds a column of the rows i to i + 3: column j of that quarter
+  NNEFRUN_UNROLL
+  for (int i = 0; i < 16; i += 4) {
+    fours[i] = _mm512_shuffle_ps(pairs[i], pairs[i + 2], 0x44);
+    fours[i + 1] = _mm512_shuffle_ps(pairs[i], pairs[i + 2], 0xEE);
+    fours[i + 2] = _mm512_shuffle_ps(pairs[i + 1], pairs[i + 3], 0x44);
+    fours[i + 3] = _mm512_shuffle_ps(pairs[i + 1], pairs[i + 3], 0xEE);
+  }
+  NNEFRUN_UNROLL
+  for (int j = 0; j < 4; ++j) {
+    const V low01 = _mm512_shuffle_f32x4(fours[j], fours[j + 4], 0x88);  // quarters 0, 2 of rows 0-3 and 4-7
+    const V low23 = _mm512_shuffle_f32x4(fours[j + 8], fours[j + 12], 0x88);
+    const V high01 = _mm512_shuffle_f32x4(fours[j], fours[j + 4], 0xDD);  // quarters 1, 3
+    const V high23 = _mm512_shuffle_f32x4(fours[j + 8], fours[j + 12], 0xDD);
+    r[j] = _mm512_shuffle_f32x4(low01, low23, 0x88);
+    r[j + 8] = _mm512_shuffle_f32x4(low01, low23, 0xDD);
+    r[j + 4] = _mm512_shuffle_f32x4(high01, high23, 0x88);
+    r[j + 12] = _mm512_shuffle_f32x4(high01, high23, 0xDD);
+  }
+}
+
 NNEFRUN_INLINE V load_f16(const uint16_t* p) {
   return _mm512_cvtph_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)));
 }

@@ -126,6 +126,14 @@ NNEFRUN_INLINE void vload_even_odd(const float* p, V* even, V* odd) {
   *odd = V{p[1], p[3], p[5], p[7]};
 }
 
+NNEFRUN_INLINE void vtranspose(V (&r)[kLanes]) {
+  const V a = r[0], b = r[1], c = r[2], d = r[3];
+  r[0] = V{a[0], b[0], c[0], d[0]};
+  r[1] = V{a[1], b[1], c[1], d[1]};
+  r[2] = V{a[2], b[2], c[2], d[2]};
+  r[3] = V{a[3], b[3], c[3], d[3]};
+}
+
 NNEFRUN_INLINE uint32_t generic_float_bits(float x) {
   uint32_t bits;
   __builtin_memcpy(&bits, &x, sizeof(bits));

@@ -110,6 +110,17 @@ NNEFRUN_INLINE void vload_even_odd(const float* p, V* even, V* odd) {
   *odd = both.val[1];
 }
 
+NNEFRUN_INLINE float64x2_t neon_pairs(float32x4_t v) { return vreinterpretq_f64_f32(v); }
+NNEFRUN_INLINE V neon_singles(float64x2_t v) { return vreinterpretq_f32_f64(v); }
+NNEFRUN_INLINE void vtranspose(V (&r)[kLanes]) {
+  const float64x2_t ab0 = neon_pairs(vtrn1q_f32(r[0], r[1])), ab1 = neon_pairs(vtrn2q_f32(r[0], r[1]));
+  const float64x2_t cd0 = neon_pairs(vtrn1q_f32(r[2], r[3])), cd1 = neon_pairs(vtrn2q_f32(r[2], r[3]));
+  r[0] = neon_singles(vtrn1q_f64(ab0, cd0));
+  r[1] = neon_singles(vtrn1q_f64(ab1, cd1));
+  r[2] = neon_singles(vtrn2q_f64(ab0, cd0));
+  r[3] = neon_singles(vtrn2q_f64(ab1, cd1));
+}
+
 NNEFRUN_INLINE V load_f16(const uint16_t* p) { return vcvt_f32_f16(vreinterpret_f16_u16(vld1_u16(p))); }
 NNEFRUN_INLINE void store_f16(uint16_t* p, V v) { vst1_u16(p, vreinterpret_u16_f16(vcvt_f16_f32(v))); }
 NNEFRUN_INLINE V load_bf16(const uint16_t* p) { return vreinterpretq_f32_u32(vshll_n_u16(vld1_u16(p), 16)); }

@@ -1,0 +1,288 @@
+// Reductions, softmax and row normalisation, written once over the vector of kernels/vec.h.
+#pragma once
+
+#include "kernels/reduce/reduce.h"
+#include "kernels/vec_math.h"
+
+namespace nnefrun::kernels {
+namespace {
+
+constexpr float kInfinity = __builtin_inff();
+constexpr int64_t kFold = 512;          // items between two folds of the lanes' sums into the total
+constexpr int64_t kStridedBlock = 128;  // rows summed before they are added to the total
+
+// sum of f(x[i]) with four vectors of partial sums, folded every kFold items.
+template <class Function>
+NNEFRUN_INLINE float sum_of(const float* x, int64_t n, Function f) {
+  V total = vset(0.0F);
+  int64_t i = 0;
+  while (i + 4 * kLanes <= n) {
+    V acc[4] = {vset(0.0F), vset(0.0F), vset(0.0F), vset(0.0F)};
+    const int64_t stop = n - i < kFold ? n : i + kFold;
+    for (; i + 4 * kLanes <= stop; i += 4 * kLanes) {
+      NNEFRUN_UNROLL
+      for (int v = 0; v < 4; ++v) acc[v] = acc[v] + f(vload(x + i + v * kLanes));
+    }
+    total = total + ((acc[0] + acc[1]) + (acc[2] + acc[3]));
+  }
+  V rest = vset(0.0F);
+  for (; i + kLanes <= n; i += kLanes) rest = rest + f(vload(x + i));
+  float tail = 0.0F;
+  if (i < n) {
+    // f(0) need not be 0, so the lanes beyond the end are cleared after it
+    float lanes[kLanes] = {};
+    vstore_n(lanes, f(vload_n(x + i, n - i)), n - i);
+    tail = vsum(vload(lanes));
+  }
+  return vsum(total + rest) + tail;
+}
+
+// The extreme of a row; NaN if there is one. kMax: the largest.
+template <bool kMax>
+NNEFRUN_INLINE float extreme_of(const float* x, int64_t n) {
+  constexpr float kStart = kMax ? -kInfinity : kInfinity;
+  V acc[2] = {vset(kStart), vset(kStart)};
+  M nan = vlt(vset(0.0F), vset(0.0F));
+  int64_t i = 0;
+  for (; i + 2 * kLanes <= n; i += 2 * kLanes) {
+    NNEFRUN_UNROLL
+    for (int v = 0; v < 2; ++v) {
+      const V item = vload(x + i + v * kLanes);
+      acc[v] = kMax ? vmax(item, acc[v]) : vmin(item, acc[v]);  // keeps acc when the item is NaN
+      nan = mor(nan, vunord(item, item));
+    }
+  }
+  V both = kMax ? vmax(acc[0], acc[1]) : vmin(acc[0], acc[1]);
+  for (; i + kLanes <= n; i += kLanes) {
+    const V item = vload(x + i);
+    both = kMax ? vmax(item, both) : vmin(item, both);
+    nan = mor(nan, vunord(item, item));
+  }
+  float result = kMax ? vhmax(both) : vhmin(both);
+  bool found = many(nan);
+  for (; i < n; ++i) {
+    found = found || x[i] != x[i];
+    if (kMax ? x[i] > result : x[i] < result) result = x[i];
+  }
+  return found ? __builtin_nanf("") : result;
+}
+
+struct Same {
+  NNEFRUN_INLINE V operator()(V v) const { return v; }
+};
+struct Square {
+  NNEFRUN_INLINE V operator()(V v) const { return v * v; }
+};
+
+// Column sums of a [n, inner] block, f applied to every item.
+template <class Function>
+NNEFRUN_INLINE void sum_columns(const float* x, float* y, int64_t n, int64_t inner, float scale, Function f) {
+  for (int64_t c = 0; c < inner; c += kLanes) {
+    const int64_t left = inner - c < kLanes ? inner - c : kLanes;
+    V total = vset(0.0F);
+    for (int64_t start = 0; start < n; start += kStridedBlock) {
+      const int64_t stop = n - start < kStridedBlock ? n : start + kStridedBlock;
+      V block = vset(0.0F);
+      if (left == kLanes) {
+        for (int64_t j = start; j < stop; ++j) block = block + f(vload(x + j * inner + c));
+      } else {
+        for (int64_t j = start; j < stop; ++j) block = block + f(vload_n(x + j * inner + c, left));
+      }
+      total = total + block;
+    }
+    vstore_n(y + c, total * vset(scale), left);
+  }
+}
+template <bool kMax>
+NNEFRUN_INLINE void extreme_columns(const float* x, float* y, int64_t n, int64_t inner) {
+  for (int64_t c = 0; c < inner; c += kLanes) {
+    const int64_t left = inner - c < kLanes ? inner - c : kLanes;
+    V best = vset(kMax ? -kInfinity : kInfinity);
+    for (int64_t j = 0; j < n; ++j) {
+      const V item = vload_n(x + j * inner + c, left);
+      const V next = kMax ? vmax(item, best) : vmin(item, best);
+      best = vselect(vunord(best, item), best + item, next);  // a NaN stays
+    }
+    vstore_n(y + c, best, left);
+  }
+}
+
+template <ReduceOp kOp>
+void reduce(const float* x, float* y, int64_t outer, int64_t n, int64_t inner) {
+  constexpr bool kMean = kOp == ReduceOp::mean || kOp == ReduceOp::mean_of_squares;
+  const float count = static_cast<float>(n);
+  for (int64_t o = 0; o < outer; ++o, x += n * inner, y += inner) {
+    if constexpr (kOp == ReduceOp::max || kOp == ReduceOp::min) {
+      if (inner == 1) {
+        *y = extreme_of<kOp == ReduceOp::max>(x, n);
+      } else {
+        extreme_columns<kOp == ReduceOp::max>(x, y, n, inner);
+      }
+    } else if constexpr (kOp == ReduceOp::sum || kOp == ReduceOp::mean) {
+      if (inner == 1) {
+        *y = sum_of(x, n, Same{});
+      } else {
+        sum_columns(x, y, n, inner, 1.0F, Same{});
+      }
+    } else {
+      if (inner == 1) {
+        *y = sum_of(x, n, Square{});
+      } else {
+        sum_columns(x, y, n, inner, 1.0F, Square{});
+      }
+    }
+    if constexpr (kMean) {
+      for (int64_t i = 0; i < inner; ++i) y[i] /= count;
+    }
+  }
+}
+
+// Plain loops: the comparison chain does not vectorise well and these are rare. The loop over columns is the
+// inner one, so that memory is read in order.
+template <bool kMax>
+NNEFRUN_INLINE void arg_extreme(const float* x, int64_t* y, int64_t outer, int64_t n, int64_t inner,
+                                bool take_last) {
+  constexpr int64_t kChunk = 64;
+  for (int64_t o = 0; o < outer; ++o, x += n * inner, y += inner) {
+    for (int64_t c = 0; c < inner; c += kChunk) {
+      const int64_t width = inner - c < kChunk ? inner - c : kChunk;
+      float best[kChunk];
+      int64_t at[kChunk];
+      for (int64_t i = 0; i < width; ++i) {
+        best[i] = n > 0 ? x[c + i] : 0.0F;
+        at[i] = 0;
+      }
+      for (int64_t j = 1; j < n; ++j) {
+        const float* row = x + j * inner + c;
+        for (int64_t i = 0; i < width; ++i) {
+          const float item = row[i];
+          const bool better = kMax ? item > best[i] : item < best[i];
+          const bool first_nan = item != item && best[i] == best[i];
+          if (better || first_nan || (take_last && item == best[i])) {
+            best[i] = item;
+            at[i] = j;
+          }
+        }
+      }
+      for (int64_t i = 0; i < width; ++i) y[c + i] = at[i];
+    }
+  }
+}
+void argmax(const float* x, int64_t* y, int64_t outer, int64_t n, int64_t inner, bool take_last) {
+  arg_extreme<true>(x, y, outer, n, inner, take_last);
+}
+void argmin(const float* x, int64_t* y, int64_t outer, int64_t n, int64_t inner, bool take_last) {
+  arg_extreme<false>(x, y, outer, n, inner, take_last);
+}
+
+template <class Function>
+NNEFRUN_INLINE void map_items(const float* x, float* y, int64_t n, Function f) {
+  int64_t i = 0;
+  for (; i + kLanes <= n; i += kLanes) vstore(y + i, f(vload(x + i)));
+  if (i < n) vstore_n(y + i, f(vload_n(x + i, n - i)), n - i);
+}
+
+template <bool kLog>
+NNEFRUN_INLINE void softmax_row(const float* x, float* y, int64_t n) {
+  const V largest = vset(extreme_of<true>(x, n));
+  if (kLog) {
+    const float sum = sum_of(x, n, [largest](V v) NNEFRUN_LAMBDA { return vexp(v - largest); });
+    float lanes[kLanes];
+    vstore(lanes, vlog(vset(sum)));
+    const V log_sum = vset(lanes[0]);
+    map_items(x, y, n, [largest, log_sum](V v) NNEFRUN_LAMBDA { return (v - largest) - log_sum; });
+  } else {
+    map_items(x, y, n, [largest](V v) NNEFRUN_LAMBDA { return vexp(v - largest); });
+    const V factor = vset(1.0F / sum_of(y, n, Same{}));
+    map_items(y, y, n, [factor](V v) NNEFRUN_LAMBDA { return v * factor; });
+  }
+}
+// The columns of a [n, inner] block, kLanes at a time.
+template <bool kLog>
+NNEFRUN_INLINE void softmax_columns(const float* x, float* y, int64_t n, int64_t inner) {
+  for (int64_t c = 0; c < inner; c += kLanes) {
+    const int64_t left = inner - c < kLanes ? inner - c : kLanes;
+    V largest = vset(-kInfinity);
+    for (int64_t j = 0; j < n; ++j) {
+      const V item = vload_n(x + j * inner + c, left);
+      largest = vselect(vunord(largest, item), largest + item, vmax(item, largest));
+    }
+    V sum = vset(0.0F);
+    for (int64_t start = 0; start < n; start += kStridedBlock) {
+      const int64_t stop = n - start < kStridedBlock ? n : start + kStridedBlock;
+      V block = vset(0.0F);
+      for (int64_t j = start; j < stop; ++j) {
+        const V e = vexp(vload_n(x + j * inner + c, left) - largest);
+        if (!kLog) vstore_n(y + j * inner + c, e, left);
+        block = block + e;
+      }
+      sum = sum + block;
+    }
+    const V finish = kLog ? vlog(sum) : vset(1.0F) / sum;
+    for (int64_t j = 0; j < n; ++j) {
+      const V item = vload_n((kLog ? x : y) + j * inner + c, left);
+      vstore_n(y + j * inner + c, kLog ? (item - largest) - finish : item * finish, left);
+    }
+  }
+}
+template <bool kLog>
+void softmax_all(const float* x, float* y, int64_t outer, int64_t n, int64_t inner) {
+  if (n == 0) return;
+  for (int64_t o = 0; o < outer; ++o, x += n * inner, y += n * inner) {
+    if (inner == 1) {
+      softmax_row<kLog>(x, y, n);
+    } else {
+      softmax_columns<kLog>(x, y, n, inner);
+    }
+  }
+}
+
+NNEFRUN_INLINE void scale_offset_row(const float* x, float* y, int64_t n, float mean, float factor,
+                                     const float* scale, const float* offset) {
+  const V m = vset(mean), f = vset(factor);
+  for (int64_t i = 0; i < n; i += kLanes) {
+    const int64_t left = n - i < kLanes ? n - i : kLanes;
+    V v = (vload_n(x + i, left) - m) * f;
+    if (scale != nullptr) v = v * vload_n(scale + i, left);
+    if (offset != nullptr) v = v + vload_n(offset + i, left);
+    vstore_n(y + i, v, left);
+  }
+}
+void layer_norm(const float* x, float* y, int64_t rows, int64_t n, float eps, const float* scale,
+                const float* offset) {
+  const float count = static_cast<float>(n);
+  for (int64_t r = 0; r < rows; ++r, x += n, y += n) {
+    const float mean = sum_of(x, n, Same{}) / count;
+    const V m = vset(mean);
+    const float squares = sum_of(x, n, [m](V v) NNEFRUN_LAMBDA { return (v - m) * (v - m); });
+    scale_offset_row(x, y, n, mean, 1.0F / __builtin_sqrtf(squares / count + eps), scale, offset);
+  }
+}
+void rms_norm(const float* x, float* y, int64_t rows, int64_t n, float eps, const float* scale) {
+  const float count = static_cast<float>(n);
+  for (int64_t r = 0; r < rows; ++r, x += n, y += n) {
+    const float squares = sum_of(x, n, Square{});
+    scale_offset_row(x, y, n, 0.0F, 1.0F / __builtin_sqrtf(squares / count + eps), scale, nullptr);
+  }
+}
+
+}  // namespace
+
+extern const ReduceKernels NNEFRUN_TABLE(reduce);
+const ReduceKernels NNEFRUN_TABLE(reduce) = {
+    NNEFRUN_STRING(NNEFRUN_ISA),
+    isa::NNEFRUN_ISA,
+    true,
+    {
+#define NNEFRUN_REDUCE(op) reduce<ReduceOp::op>,
+#include "kernels/reduce/kernels.inc"
+    },
+    softmax_all<false>,
+    softmax_all<true>,
+    argmax,
+    argmin,
+    layer_norm,
+    rms_norm,
+};
+
+}  // namespace nnefrun::kernels
