@@ -1,0 +1,53 @@
+#include "kernels/registry.h"
+
+#include <cstring>
+
+namespace nnefrun::kernels {
+namespace {
+
+constexpr KernelRow kRows[] = {
+#define NNEFRUN_MATMUL_F32(name, set, mr, nr) {#name, "matmul", #set, isa::set, true},
+#include "kernels/matmul/kernels.inc"
+#if defined(__x86_64__)
+#define NNEFRUN_SET avx512
+#include "kernels/registry_rows.inc"
+#define NNEFRUN_SET avx2
+#include "kernels/registry_rows.inc"
+#elif defined(__aarch64__)
+#define NNEFRUN_SET neon
+#include "kernels/registry_rows.inc"
+#endif
+#define NNEFRUN_SET generic
+#include "kernels/registry_rows.inc"
+};
+constexpr int kRowCount = static_cast<int>(sizeof(kRows) / sizeof(kRows[0]));
+
+bool is_digit(char c) { return c >= '0' && c <= '9'; }
+
+// Length of a name without its ISA and without its tile: rows that share it compete.
+size_t operation_length(const KernelRow& row) {
+  size_t length = std::strlen(row.name) - std::strlen(row.isa_suffix) - 1;
+  size_t tile = length;
+  while (tile > 0 && (is_digit(row.name[tile - 1]) || row.name[tile - 1] == 'x')) --tile;
+  return tile > 0 && tile < length && row.name[tile - 1] == '_' ? tile - 1 : length;
+}
+bool compete(const KernelRow& a, const KernelRow& b) {
+  const size_t length = operation_length(a);
+  return length == operation_length(b) && std::strncmp(a.name, b.name, length) == 0;
+}
+
+}  // namespace
+
+int kernel_row_count() { return kRowCount; }
+const KernelRow& kernel_row(int index) { return kRows[index]; }
+
+bool is_chosen(const KernelRow& row, IsaFeatures features) {
+  for (const KernelRow& candidate : kRows) {
+    if (compete(candidate, row) && candidate.verified && supports(features, candidate.requires_isa)) {
+      return &candidate == &row;
+    }
+  }
+  return false;
+}
+
+}  // namespace nnefrun::kernels
