@@ -1,0 +1,323 @@
+#include "engine/runtime/runtime.h"
+
+#include <algorithm>
+#include <cstdlib>
+#include <cstring>
+#include <new>
+
+namespace nnefrun {
+
+const char* describe(StatusCode code) {
+  switch (code) {
+    case StatusCode::ok: return "done";
+    case StatusCode::out_of_memory: return "memory could not be allocated";
+    case StatusCode::memory_limit: return "the run needs more memory than the limit allows";
+    case StatusCode::bad_plan: return "the plan is damaged";
+    case StatusCode::unknown_step: return "the plan holds a step that this build does not have";
+    case StatusCode::negative_extent: return "an extent came out negative";
+    case StatusCode::size_overflow: return "the arithmetic of sizes leaves 64 bits";
+    case StatusCode::broadcast_mismatch: return "two extents do not broadcast";
+    case StatusCode::index_out_of_range: return "an index is out of range";
+    case StatusCode::division_by_zero: return "a division by zero";
+    case StatusCode::shape_mismatch: return "shapes do not fit each other at run time";
+    case StatusCode::cancelled: return "the run was cancelled";
+    case StatusCode::host_failed: return "an operator failed";
+  }
+  return "unknown status";
+}
+
+namespace {
+
+constexpr uint32_t kForever = UINT32_MAX;
+
+std::byte* allocate(size_t bytes) {
+  return static_cast<std::byte*>(std::aligned_alloc(kArenaAlignment, (bytes + kArenaAlignment) / kArenaAlignment * kArenaAlignment));
+}
+
+// Carves typed arrays from one block; a first pass with a null block measures.
+class Carver {
+ public:
+  explicit Carver(std::byte* block) : block_(block) {}
+  template <class T>
+  void take(T*& pointer, size_t count) {
+    offset_ = (offset_ + 15) / 16 * 16;
+    if (block_ != nullptr) {
+      pointer = reinterpret_cast<T*>(block_ + offset_);
+      for (size_t i = 0; i < count; ++i) new (pointer + i) T();
+    }
+    offset_ += count * sizeof(T);
+  }
+  size_t size() const { return offset_; }
+
+ private:
+  std::byte* block_;
+  size_t offset_ = 0;
+};
+
+int64_t floor_of(int64_t a, int64_t b) {
+  const int64_t q = a / b;
+  return q * b != a && ((a < 0) != (b < 0)) ? q - 1 : q;
+}
+
+}  // namespace
+
+Runtime::~Runtime() {
+  std::free(block_);
+  std::free(arena_);
+  std::free(scratch_);
+}
+
+uint32_t Runtime::root_of(uint32_t value) const {
+  while (plan_.values[value].storage == Storage::alias) value = plan_.values[value].index;
+  return value;
+}
+
+Status Runtime::create(const PlanView& plan, const std::byte* const* constants, const RuntimeOptions& options) {
+  plan_ = plan;
+  constants_ = constants;
+  options_ = options;
+  for (uint32_t v = 0; v < plan.values.count; ++v) {  // aliases point backwards, so root_of ends
+    if (plan.values[v].storage == Storage::alias && plan.values[v].index >= v) return failed(StatusCode::bad_plan);
+    if (plan.values[v].rank > kMaxRank) return failed(StatusCode::bad_plan);
+  }
+  size_t bound_bytes = 0;
+  for (uint32_t s = 0; s < plan.steps.count; ++s) {
+    const PlanStep& step = plan.steps[s];
+    const StepRow* row = step_row(step.kind);
+    const bool by_host = step.kind == static_cast<uint32_t>(StepKind::evaluate) && options.evaluate != nullptr;
+    if (row == nullptr && !by_host) return failed(StatusCode::unknown_step, step.kind);
+    if (row != nullptr) bound_bytes += (row->bound_size + 15) / 16 * 16;
+    for (uint32_t i = 0; i < step.input_count + uint32_t{step.output_count}; ++i) {
+      if (plan.operands[step.first_operand + i] >= plan.values.count) return failed(StatusCode::bad_plan);
+    }
+  }
+  for (int pass = 0; pass < 2; ++pass) {
+    Carver carver(block_);
+    carver.take(sizes_, plan.expressions.count);
+    carver.take(symbols_, plan.symbol_count);
+    carver.take(views_, plan.values.count);
+    carver.take(operands_, plan.operands.count);
+    carver.take(bound_, plan.steps.count);
+    carver.take(buffers_, plan.values.count);
+    carver.take(placement_scratch_, 2 * size_t{plan.values.count});
+    carver.take(roots_, plan.values.count);
+    carver.take(bytes_, plan.values.count);
+    std::byte* bound_area = nullptr;
+    carver.take(bound_area, bound_bytes);
+    if (pass == 0) {
+      block_ = allocate(carver.size());
+      if (block_ == nullptr) return failed(StatusCode::out_of_memory, static_cast<int64_t>(carver.size()));
+      continue;
+    }
+    for (uint32_t v = 0; v < plan.values.count; ++v) roots_[v] = root_of(v);
+    for (uint32_t i = 0; i < plan.operands.count; ++i) operands_[i] = &views_[plan.operands[i]];
+    for (uint32_t s = 0; s < plan.steps.count; ++s) {
+      const PlanStep& step = plan.steps[s];
+      bound_[s].row = step_row(step.kind);
+      StepContext& context = bound_[s].context;
+      context.step = &step;
+      context.parameters = plan.parameters.data + step.parameters;
+      context.inputs = operands_ + step.first_operand;
+      context.outputs = operands_ + step.first_operand + step.input_count;
+      context.sizes = sizes_;
+      if (bound_[s].row != nullptr) {
+        context.bound = bound_area;
+        bound_area += (bound_[s].row->bound_size + 15) / 16 * 16;
+      }
+    }
+  }
+  return {};
+}
+
+Status Runtime::evaluate_sizes(const int64_t* symbols) {
+  using Kind = SizeExpression::Kind;
+  for (uint32_t i = 0; i < plan_.expressions.count; ++i) {
+    const SizeExpression& e = plan_.expressions[i];
+    int64_t& out = sizes_[i];
+    if (e.kind == Kind::constant) {
+      out = e.a;
+      continue;
+    }
+    if (e.kind == Kind::symbol) {
+      out = symbols[e.a];
+      continue;
+    }
+    const int64_t a = sizes_[e.a], b = sizes_[e.b];
+    bool overflow = false;
+    switch (e.kind) {
+      case Kind::add: overflow = __builtin_add_overflow(a, b, &out); break;
+      case Kind::mul: overflow = __builtin_mul_overflow(a, b, &out); break;
+      case Kind::floor_div:
+      case Kind::ceil_div:
+        if (b == 0) return failed(StatusCode::division_by_zero);
+        if (a == INT64_MIN && b == -1) return failed(StatusCode::size_overflow);
+        out = floor_of(a, b);
+        if (e.kind == Kind::ceil_div && out * b != a) ++out;
+        break;
+      case Kind::min: out = std::min(a, b); break;
+      case Kind::max: out = std::max(a, b); break;
+      default:
+        if (a != b && a != 1 && b != 1) return failed(StatusCode::broadcast_mismatch, a, b);
+        out = a == 1 ? b : a;
+    }
+    if (overflow) return failed(StatusCode::size_overflow);
+  }
+  return {};
+}
+
+Status Runtime::shape_views() {
+  for (uint32_t v = 0; v < plan_.values.count; ++v) {
+    const PlanValue& value = plan_.values[v];
+    View& view = views_[v];
+    view.dtype = value.dtype;
+    view.rank = value.rank;
+    size_t bytes = item_size(value.dtype);
+    for (int axis = value.rank - 1; axis >= 0; --axis) {
+      const int64_t extent = sizes_[plan_.dims[value.first_dim + static_cast<uint32_t>(axis)]];
+      if (extent < 0) return failed(StatusCode::negative_extent, extent);
+      view.dims[axis] = extent;
+      view.strides[axis] = static_cast<int64_t>(bytes);
+      if (__builtin_mul_overflow(bytes, static_cast<size_t>(extent), &bytes)) return failed(StatusCode::size_overflow);
+    }
+    bytes_[v] = bytes;
+  }
+  return {};
+}
+
+void Runtime::point_views() {
+  for (uint32_t v = 0; v < plan_.values.count; ++v) {
+    const uint32_t root = roots_[v];
+    const PlanValue& owner = plan_.values[root];
+    if (owner.storage == Storage::arena) {
+      views_[v].data = arena_ + buffers_[root].offset;
+    } else if (owner.storage == Storage::constant) {
+      views_[v].data = const_cast<std::byte*>(constants_[owner.index]);  // steps only write to their outputs
+    }
+  }
+}
+
+Status Runtime::reserve(const int64_t* symbols) {
+  ready_ = false;
+  Status status = evaluate_sizes(symbols);
+  if (status.ok()) status = shape_views();
+  if (!status.ok()) return status;
+  for (uint32_t v = 0; v < plan_.values.count; ++v) {
+    if (plan_.values[v].storage == Storage::arena) {
+      buffers_[v].size = std::max(buffers_[v].size, bytes_[v]);
+      buffers_[v].first_step = plan_.values[v].first_step;
+      buffers_[v].last_step = plan_.values[v].last_step;
+    } else {
+      buffers_[v].size = 0;
+    }
+  }
+  for (uint32_t v = 0; v < plan_.values.count; ++v) {  // an alias may not be larger than what it stands on
+    const uint32_t root = roots_[v];
+    if (plan_.values[root].storage == Storage::arena) buffers_[root].size = std::max(buffers_[root].size, bytes_[v]);
+  }
+  const size_t needed = place_buffers(buffers_, plan_.values.count, placement_scratch_);
+  if (needed > arena_capacity_) {
+    if (needed > options_.memory_limit) {
+      return failed(StatusCode::memory_limit, static_cast<int64_t>(needed), static_cast<int64_t>(options_.memory_limit));
+    }
+    std::byte* grown = allocate(needed);
+    if (grown == nullptr) return failed(StatusCode::out_of_memory, static_cast<int64_t>(needed));
+    std::free(arena_);
+    arena_ = grown;
+    arena_capacity_ = needed;
+  }
+  reserved_ = true;
+  point_views();
+  return bind_steps();
+}
+
+Status Runtime::bind_steps() {
+  size_t scratch_needed = 0;
+  for (uint32_t s = 0; s < plan_.steps.count; ++s) {
+    BoundStep& bound = bound_[s];
+    if (bound.row == nullptr) continue;
+    size_t bytes = 0;
+    Status status = bound.row->bind(bound.context, &bytes);
+    if (!status.ok()) {
+      status.step = s;
+      return status;
+    }
+    scratch_needed = std::max(scratch_needed, bytes);
+  }
+  if (scratch_needed > scratch_capacity_) {
+    if (scratch_needed > options_.memory_limit) {
+      return failed(StatusCode::memory_limit, static_cast<int64_t>(scratch_needed),
+                    static_cast<int64_t>(options_.memory_limit));
+    }
+    std::byte* grown = allocate(scratch_needed);
+    if (grown == nullptr) return failed(StatusCode::out_of_memory, static_cast<int64_t>(scratch_needed));
+    std::free(scratch_);
+    scratch_ = grown;
+    scratch_capacity_ = scratch_needed;
+  }
+  for (uint32_t s = 0; s < plan_.steps.count; ++s) bound_[s].context.scratch = scratch_;
+  ready_ = true;
+  return {};
+}
+
+Status Runtime::bind(const int64_t* symbols) {
+  const bool same = ready_ && std::equal(symbols, symbols + plan_.symbol_count, symbols_);
+  if (same) return {};
+  std::copy(symbols, symbols + plan_.symbol_count, symbols_);
+  if (!reserved_) return reserve(symbols);
+  ready_ = false;
+  Status status = evaluate_sizes(symbols);
+  if (status.ok()) status = shape_views();
+  if (!status.ok()) return status;
+  bool fits = true;
+  for (uint32_t v = 0; v < plan_.values.count && fits; ++v) {
+    const uint32_t root = roots_[v];
+    fits = plan_.values[root].storage != Storage::arena || bytes_[v] <= buffers_[root].size;
+  }
+  if (fits) return bind_steps();
+  if (options_.fixed_memory) {
+    return failed(StatusCode::memory_limit, 0, static_cast<int64_t>(arena_capacity_));
+  }
+  // Geometric growth: what is too small doubles at least, so that a slowly growing sequence reserves rarely.
+  for (uint32_t v = 0; v < plan_.values.count; ++v) {
+    const uint32_t root = roots_[v];
+    if (plan_.values[root].storage == Storage::arena && bytes_[v] > buffers_[root].size) {
+      buffers_[root].size = std::max(bytes_[v], 2 * buffers_[root].size);
+    }
+  }
+  return reserve(symbols);
+}
+
+Status Runtime::run(const std::byte* const* inputs) {
+  if (!ready_) return failed(StatusCode::bad_plan);
+  for (uint32_t v = 0; v < plan_.values.count; ++v) {
+    const PlanValue& owner = plan_.values[roots_[v]];
+    if (owner.storage == Storage::input) views_[v].data = const_cast<std::byte*>(inputs[owner.index]);
+  }
+  const bool watched = options_.before_step != nullptr || options_.after_step != nullptr || options_.cancelled != nullptr;
+  for (uint32_t s = 0; s < plan_.steps.count; ++s) {
+    const BoundStep& bound = bound_[s];
+    if (watched) {
+      if (options_.cancelled != nullptr && options_.cancelled(options_.host)) {
+        Status status = failed(StatusCode::cancelled);
+        status.step = s;
+        return status;
+      }
+      if (options_.before_step != nullptr) options_.before_step(options_.host, s);
+    }
+    const StepContext& context = bound.context;
+    Status status = bound.row != nullptr
+                        ? bound.row->run(context)
+                        : options_.evaluate(options_.host, context.step->node, context.inputs, context.step->input_count,
+                                            context.outputs, context.step->output_count);
+    if (!status.ok()) {
+      status.step = s;
+      return status;
+    }
+    if (options_.after_step != nullptr) options_.after_step(options_.host, s);
+  }
+  return {};
+}
+
+size_t Runtime::arena_lower_bound() const { return largest_live_set(buffers_, plan_.values.count); }
+
+}  // namespace nnefrun

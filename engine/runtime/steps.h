@@ -1,0 +1,65 @@
+// Step kinds: the instructions of a plan. Each has a parameter block (a struct in step_parameters.h), decides at bind
+// time how to run for the sizes at hand, and runs without allocating.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "base/tensor.h"
+#include "engine/runtime/plan.h"
+#include "engine/runtime/status.h"
+
+namespace nnefrun {
+
+// Persistent: written into plans. Append, never renumber.
+enum class StepKind : uint32_t {
+  evaluate = 0,  // the host evaluates node `step.node` (operators without a tuned step); refused by `compile`
+  copy = 1,
+  unary = 2,
+  binary = 3,
+  matmul = 4,
+  conv = 5,
+  pool = 6,
+  reduce = 7,
+  softmax = 8,
+  normalize = 9,
+  gather = 10,
+  cast = 11,
+  select = 12,
+  pad = 13,
+  sizes = 14,  // writes evaluated size expressions as i64
+};
+inline constexpr uint32_t kStepKindCount = 15;
+
+// What a step sees. Views have their final shapes when bind runs and their data when run does.
+struct StepContext {
+  const PlanStep* step = nullptr;
+  const uint8_t* parameters = nullptr;
+  const View* const* inputs = nullptr;
+  View* const* outputs = nullptr;
+  const int64_t* sizes = nullptr;  // the evaluated size expressions
+  void* bound = nullptr;           // bound_size bytes that bind fills and run reads
+  std::byte* scratch = nullptr;    // as many bytes as bind asked for, 64-byte aligned; undefined content
+
+  template <class P>
+  const P& as() const {
+    return *reinterpret_cast<const P*>(parameters);
+  }
+};
+
+struct StepRow {
+  const char* name;
+  uint32_t bound_size;
+  // Checks the shapes, chooses a kernel, sets *scratch_bytes (0 before the call). Called again for new sizes.
+  Status (*bind)(StepContext& context, size_t* scratch_bytes);
+  Status (*run)(const StepContext& context);
+};
+
+// The row of a kind; null for an unknown one and for `evaluate`.
+const StepRow* step_row(uint32_t kind);
+
+// Each is defined by the file that runs it.
+extern const StepRow kCopyStep, kUnaryStep, kBinaryStep, kMatmulStep, kConvStep, kPoolStep, kReduceStep, kSoftmaxStep,
+    kNormalizeStep, kGatherStep, kCastStep, kSelectStep, kPadStep, kSizesStep;
+
+}  // namespace nnefrun
