@@ -28,8 +28,6 @@ const char* describe(StatusCode code) {
 
 namespace {
 
-constexpr uint32_t kForever = UINT32_MAX;
-
 std::byte* allocate(size_t bytes) {
   return static_cast<std::byte*>(std::aligned_alloc(kArenaAlignment, (bytes + kArenaAlignment) / kArenaAlignment * kArenaAlignment));
 }

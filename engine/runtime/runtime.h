@@ -51,6 +51,12 @@ class Runtime {
   // unchanged during the call.
   Status run(const std::byte* const* inputs);
 
+  // Replaces the hooks around steps; null: none.
+  void watch(void (*before_step)(void*, uint32_t), void (*after_step)(void*, uint32_t)) {
+    options_.before_step = before_step;
+    options_.after_step = after_step;
+  }
+
   // After bind: shapes. After run: data, valid until the next run or bind.
   const View& output(uint32_t index) const { return views_[plan_.outputs[index]]; }
   const View& input(uint32_t index) const { return views_[plan_.inputs[index]]; }

@@ -1,0 +1,61 @@
+// The pipeline from a model on disk to something that runs, readable from top to bottom in compiler.cpp:
+//
+//   archive -> Document -> typed graph -> rewrites -> plan
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "engine/graph/graph.h"
+#include "engine/plan/builder.h"
+#include "nnef_parser/document.h"
+
+namespace nnefrun {
+
+class Archive;
+
+enum class Stage : uint8_t { parsed, typed, decluttered, optimized };
+std::optional<Stage> stage_from_name(std::string_view name);
+
+struct CompileOptions {
+  Dialect dialect = Dialect::automatic;
+  std::string graph_name;                   // which *.nnef of an archive that holds several; "" the usual one
+  std::vector<std::pair<std::string, int64_t>> set_symbols;  // --set S=16: replaced before anything else
+  bool optimize = true;                     // false: typed graph, no rewrites, no plan
+  std::vector<std::string> disabled;        // names of rewrites and passes that are not applied
+  int64_t max_rewrites = -1;                // stop after so many applied patches; -1: no limit
+  std::function<void(const std::string& pass, const Graph& after, int64_t applied, double seconds)> after_pass;
+  uint64_t max_nodes = 1'000'000;           // of the expanded graph
+};
+
+// A model that is ready to run: immutable, shared by sessions and threads.
+struct CompiledModel {
+  Graph graph;                // as far as the options took it
+  std::optional<Plan> plan;   // none when the graph runs by evaluation
+  std::string why_no_plan;    // the reason, for `info` and the log
+  Dialect dialect = Dialect::khronos;
+};
+
+// Parses and types the archive's graph. Throws Error.
+Graph load_graph(const Archive& archive, const CompileOptions& options, Dialect* read_as = nullptr);
+// Rewrites up to `stage` (typed: none).
+Graph rewrite_graph(Graph graph, Stage stage, const CompileOptions& options);
+// The whole pipeline.
+std::shared_ptr<const CompiledModel> compile_model(const Archive& archive, const CompileOptions& options);
+// From a typed graph on.
+std::shared_ptr<const CompiledModel> compile_graph(Graph graph, const CompileOptions& options);
+
+// The graph as NNEF text of the engine's dialect (`extension nnefrun_engine 1;`) and the tensors that it names:
+// label -> tensor. Loading both back gives an equal graph.
+struct PrintedGraph {
+  std::string text;
+  std::vector<std::pair<std::string, Tensor>> tensors;
+};
+PrintedGraph print_graph(const Graph& graph);
+// Reads what print_graph wrote; the tensors go through .dat bytes, as they would through a file.
+Graph reload_graph(const PrintedGraph& printed);
+
+}  // namespace nnefrun

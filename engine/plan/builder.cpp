@@ -1,0 +1,299 @@
+#include "engine/plan/builder.h"
+
+#include <algorithm>
+#include <set>
+
+namespace nnefrun {
+namespace {
+
+constexpr uint32_t kForever = UINT32_MAX;
+
+// Symbols that the inputs' shapes determine.
+std::set<std::string> bound_by_inputs(const Graph& graph) {
+  std::set<std::string> bound;
+  for (const Outlet& input : graph.inputs) {
+    for (const Dim& extent : graph.fact(input).shape) {
+      for (auto& symbol : extent.symbols()) bound.insert(symbol);
+    }
+  }
+  return bound;
+}
+
+std::string unplannable(const Graph& graph) {
+  const auto bound = bound_by_inputs(graph);
+  for (const Node& node : graph.nodes()) {
+    for (size_t r = 0; r < node.facts.size(); ++r) {
+      const Fact& fact = node.facts[r];
+      if (fact.dtype == DataType::string) return "`" + node.result_names[r] + "` holds strings";
+      if (fact.shape.size() > static_cast<size_t>(kMaxRank)) {
+        return "`" + node.result_names[r] + "` has more than " + std::to_string(kMaxRank) + " axes";
+      }
+      for (const Dim& extent : fact.shape) {
+        for (const auto& symbol : extent.symbols()) {
+          if (bound.count(symbol) == 0) {
+            return "extent `" + extent.to_string() + "` of `" + node.result_names[r] + "` is known only when it runs";
+          }
+        }
+      }
+    }
+  }
+  return {};
+}
+
+}  // namespace
+
+PlanView Plan::view() const {
+  PlanView v;
+  const auto table = [](const auto& items) {
+    return Table<typename std::decay_t<decltype(items)>::value_type>{items.data(), static_cast<uint32_t>(items.size())};
+  };
+  v.expressions = table(expressions);
+  v.dims = table(dims);
+  v.values = table(values);
+  v.steps = table(steps);
+  v.operands = table(operands);
+  v.parameters = table(parameters);
+  v.inputs = table(inputs);
+  v.outputs = table(outputs);
+  v.symbol_count = static_cast<uint32_t>(symbols.size());
+  v.constant_count = static_cast<uint32_t>(constants.size());
+  return v;
+}
+
+size_t Plan::constant_bytes() const {
+  size_t bytes = 0;
+  for (const Tensor& constant : constants) bytes += constant.byte_size();
+  return bytes;
+}
+
+std::optional<Plan> PlanBuilder::build(const Graph& graph, std::string* why) {
+  const std::string reason = unplannable(graph);
+  if (!reason.empty()) {
+    if (why != nullptr) *why = reason;
+    return std::nullopt;
+  }
+  PlanBuilder b(graph);
+  for (const auto& symbol : bound_by_inputs(graph)) b.plan_.symbols.push_back(symbol);
+  for (uint32_t i = 0; i < graph.inputs.size(); ++i) {
+    const Fact& fact = graph.fact(graph.inputs[i]);
+    const uint32_t value = b.add_value(fact.dtype, Storage::input, i, fact.shape);
+    b.values_[graph.inputs[i]] = value;
+    b.plan_.inputs.push_back(value);
+  }
+  for (const auto& update : graph.updates) {  // variables that change come in like inputs and go out like outputs
+    const Fact& fact = graph.fact(update.first);
+    const uint32_t value =
+        b.add_value(fact.dtype, Storage::input, static_cast<uint32_t>(b.plan_.inputs.size()), fact.shape);
+    b.values_[update.first] = value;
+    b.plan_.inputs.push_back(value);
+  }
+  for (b.node_ = 0; b.node_ < graph.nodes().size(); ++b.node_) {
+    const Node& node = graph.node(b.node_);
+    if (b.values_.count({b.node_, 0}) != 0) continue;                         // an input or a variable
+    if (node.facts.size() == 1 && node.facts[0].constant) continue;           // taken when a step asks for it
+    if (node.op->lower != nullptr && node.op->lower(b, graph, b.node_)) continue;
+    b.evaluate_step(b.node_);
+  }
+  for (const GraphOutput& output : graph.outputs) b.plan_.outputs.push_back(b.value_of(output.outlet));
+  for (const auto& update : graph.updates) b.plan_.outputs.push_back(b.value_of(update.second));
+  b.compute_lives();
+  b.overwrite_arguments();
+  for (const Tensor& constant : b.plan_.constants) b.plan_.constant_data.push_back(constant.bytes());
+  return std::move(b.plan_);
+}
+
+uint32_t PlanBuilder::add_value(DataType dtype, Storage storage, uint32_t index, const DimShape& shape) {
+  PlanValue value;
+  value.dtype = dtype;
+  value.storage = storage;
+  value.index = index;
+  value.rank = static_cast<uint8_t>(shape.size());
+  std::vector<uint32_t> extents;
+  for (const Dim& extent : shape) extents.push_back(size(extent));
+  value.first_dim = static_cast<uint32_t>(plan_.dims.size());
+  plan_.dims.insert(plan_.dims.end(), extents.begin(), extents.end());
+  plan_.values.push_back(value);
+  return static_cast<uint32_t>(plan_.values.size() - 1);
+}
+
+uint32_t PlanBuilder::value_of(Outlet outlet) {
+  const auto it = values_.find(outlet);
+  if (it != values_.end()) return it->second;
+  const Fact& fact = graph_.fact(outlet);
+  if (!fact.constant) throw Error("internal", "the plan asks for `" + graph_.name_of(outlet) + "` before it is computed");
+  const uint32_t value = constant(*fact.constant);
+  values_[outlet] = value;
+  return value;
+}
+
+uint32_t PlanBuilder::result(uint32_t node, uint32_t result) {
+  const auto it = values_.find({node, result});
+  if (it != values_.end()) return it->second;
+  const Fact& fact = graph_.fact({node, result});
+  const uint32_t value = add_value(fact.dtype, Storage::arena, 0, fact.shape);
+  values_[{node, result}] = value;
+  return value;
+}
+
+void PlanBuilder::alias_result(uint32_t node, uint32_t result, uint32_t value) {
+  const Fact& fact = graph_.fact({node, result});
+  values_[{node, result}] = add_value(fact.dtype, Storage::alias, value, fact.shape);
+}
+
+uint32_t PlanBuilder::temporary(DataType dtype, const DimShape& shape) {
+  return add_value(dtype, Storage::arena, 0, shape);
+}
+
+uint32_t PlanBuilder::constant(Tensor value) {
+  const uint32_t index = static_cast<uint32_t>(plan_.constants.size());
+  // A View has no room for block types: their bytes go as u8.
+  const bool blocks = item_size(value.dtype()) == 0;
+  const uint32_t id = blocks ? add_value(DataType::u8, Storage::constant, index, {static_cast<int64_t>(value.byte_size())})
+                             : add_value(value.dtype(), Storage::constant, index, to_dims(value.shape()));
+  plan_.constants.push_back(std::move(value));
+  return id;
+}
+
+uint32_t PlanBuilder::expression(SizeExpression::Kind kind, int64_t a, int64_t b) {
+  const std::string key = "#" + std::to_string(static_cast<int>(kind)) + "," + std::to_string(a) + "," + std::to_string(b);
+  const auto [it, fresh] = sizes_.try_emplace(key, static_cast<uint32_t>(plan_.expressions.size()));
+  if (fresh) {
+    SizeExpression e;
+    e.kind = kind;
+    e.a = a;
+    e.b = b;
+    plan_.expressions.push_back(e);
+  }
+  return it->second;
+}
+
+uint32_t PlanBuilder::atom(const Dim::Atom& atom) {
+  if (atom.kind == Dim::AtomKind::symbol) {
+    const auto it = std::find(plan_.symbols.begin(), plan_.symbols.end(), atom.name);
+    if (it == plan_.symbols.end()) throw Error("symbol-unknown", "no input tells the value of symbol `" + atom.name + "`");
+    return expression(SizeExpression::Kind::symbol, it - plan_.symbols.begin(), 0);
+  }
+  using Kind = SizeExpression::Kind;
+  const Kind kind = atom.kind == Dim::AtomKind::floor_div  ? Kind::floor_div
+                    : atom.kind == Dim::AtomKind::ceil_div ? Kind::ceil_div
+                    : atom.kind == Dim::AtomKind::min      ? Kind::min
+                    : atom.kind == Dim::AtomKind::max      ? Kind::max
+                                                           : Kind::broadcast;
+  uint32_t value = size(atom.operands[0]);
+  for (size_t i = 1; i < atom.operands.size(); ++i) value = expression(kind, value, size(atom.operands[i]));
+  return value;
+}
+
+uint32_t PlanBuilder::size(const Dim& dim) {
+  using Kind = SizeExpression::Kind;
+  if (dim.is_constant()) return expression(Kind::constant, dim.value(), 0);
+  const std::string key = dim.to_string();
+  const auto known = sizes_.find(key);
+  if (known != sizes_.end()) return known->second;
+  std::optional<uint32_t> sum;
+  for (const auto& term : dim.terms()) {
+    std::optional<uint32_t> product;
+    if (term.coefficient != 1 || term.factors.empty()) product = expression(Kind::constant, term.coefficient, 0);
+    for (const auto& factor : term.factors) {
+      const uint32_t f = atom(*factor);
+      product = product ? expression(Kind::mul, *product, f) : f;
+    }
+    sum = sum ? expression(Kind::add, *sum, *product) : *product;
+  }
+  sizes_[key] = *sum;
+  return *sum;
+}
+
+void PlanBuilder::add_step(StepKind kind, const std::vector<uint32_t>& inputs, const std::vector<uint32_t>& outputs,
+                           const void* parameters, size_t size, std::string note) {
+  PlanStep step;
+  step.kind = static_cast<uint32_t>(kind);
+  step.input_count = static_cast<uint16_t>(inputs.size());
+  step.output_count = static_cast<uint16_t>(outputs.size());
+  if (inputs.size() > UINT16_MAX || outputs.size() > UINT16_MAX) {
+    throw Error("plan-size", "a node with more than 65535 arguments cannot be planned");
+  }
+  step.first_operand = static_cast<uint32_t>(plan_.operands.size());
+  plan_.operands.insert(plan_.operands.end(), inputs.begin(), inputs.end());
+  plan_.operands.insert(plan_.operands.end(), outputs.begin(), outputs.end());
+  plan_.parameters.resize((plan_.parameters.size() + 7) / 8 * 8);
+  step.parameters = static_cast<uint32_t>(plan_.parameters.size());
+  step.parameter_size = static_cast<uint32_t>(size);
+  plan_.parameters.resize(plan_.parameters.size() + size);
+  if (size > 0) std::memcpy(plan_.parameters.data() + step.parameters, parameters, size);
+  step.node = node_;
+  plan_.steps.push_back(step);
+  plan_.step_notes.push_back(std::move(note));
+}
+
+void PlanBuilder::evaluate_step(uint32_t index) {
+  const Node& node = graph_.node(index);
+  std::vector<uint32_t> inputs, outputs;
+  for (const Outlet& input : node.inputs) {  // constants are taken from the graph by the host
+    if (!graph_.fact(input).constant || values_.count(input) != 0) inputs.push_back(value_of(input));
+  }
+  for (uint32_t r = 0; r < node.facts.size(); ++r) outputs.push_back(result(index, r));
+  step(StepKind::evaluate, inputs, outputs);
+}
+
+void PlanBuilder::compute_lives() {
+  const auto root = [&](uint32_t v) {
+    while (plan_.values[v].storage == Storage::alias) v = plan_.values[v].index;
+    return v;
+  };
+  for (PlanValue& value : plan_.values) value.first_step = kForever, value.last_step = 0;
+  for (uint32_t s = 0; s < plan_.steps.size(); ++s) {
+    const PlanStep& step = plan_.steps[s];
+    for (uint32_t i = 0; i < step.input_count + uint32_t{step.output_count}; ++i) {
+      const uint32_t v = plan_.operands[step.first_operand + i];
+      for (PlanValue* value : {&plan_.values[v], &plan_.values[root(v)]}) {
+        value->first_step = std::min(value->first_step, s);
+        value->last_step = std::max(value->last_step, s);
+      }
+    }
+  }
+  for (const uint32_t v : plan_.outputs) {
+    for (PlanValue* value : {&plan_.values[v], &plan_.values[root(v)]}) value->last_step = kForever;
+  }
+  for (PlanValue& value : plan_.values) {
+    if (value.first_step == kForever) value.first_step = 0;
+  }
+}
+
+void PlanBuilder::overwrite_arguments() {
+  const auto root = [&](uint32_t v) {
+    while (plan_.values[v].storage == Storage::alias) v = plan_.values[v].index;
+    return v;
+  };
+  const auto same_bytes = [&](const PlanValue& a, const PlanValue& b) {
+    if (item_size(a.dtype) != item_size(b.dtype) || a.rank != b.rank) return false;
+    return std::equal(plan_.dims.begin() + a.first_dim, plan_.dims.begin() + a.first_dim + a.rank,
+                      plan_.dims.begin() + b.first_dim);
+  };
+  for (uint32_t s = 0; s < plan_.steps.size(); ++s) {
+    const PlanStep& step = plan_.steps[s];
+    const auto kind = static_cast<StepKind>(step.kind);
+    // These steps read each item of an argument before they write it.
+    if (kind != StepKind::unary && kind != StepKind::binary && kind != StepKind::softmax) continue;
+    const uint32_t out = plan_.operands[step.first_operand + step.input_count];
+    if (plan_.values[out].storage != Storage::arena) continue;
+    for (uint32_t i = 0; i < step.input_count; ++i) {
+      const uint32_t in = plan_.operands[step.first_operand + i], owner = root(in);
+      if (plan_.values[owner].storage != Storage::arena || plan_.values[owner].last_step != s || in >= out) continue;
+      if (!same_bytes(plan_.values[in], plan_.values[out])) continue;
+      // Another argument of the step may read the same bytes in another order (a broadcast of itself).
+      bool shared = false;
+      for (uint32_t j = 0; j < step.input_count; ++j) {
+        const uint32_t other = plan_.operands[step.first_operand + j];
+        shared = shared || (j != i && root(other) == owner && !same_bytes(plan_.values[other], plan_.values[out]));
+      }
+      if (shared) continue;
+      plan_.values[owner].last_step = plan_.values[out].last_step;
+      plan_.values[out].storage = Storage::alias;
+      plan_.values[out].index = in;
+      break;
+    }
+  }
+}
+
+}  // namespace nnefrun

@@ -1,0 +1,274 @@
+#include "engine/session.h"
+
+#include <chrono>
+#include <cstring>
+#include <exception>
+
+#include "engine/runtime/runtime.h"
+
+namespace nnefrun {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+int64_t nanoseconds_since(Clock::time_point start) {
+  return std::chrono::duration_cast<std::chrono::nanoseconds>(Clock::now() - start).count();
+}
+
+Tensor tensor_over(const View& view) {
+  return Tensor::wrap(view.dtype, Shape(view.dims, view.dims + view.rank), nullptr, view.data);
+}
+
+Tensor copy_of(const View& view) {
+  Tensor copy = Tensor::uninitialized(view.dtype, Shape(view.dims, view.dims + view.rank));
+  if (copy.byte_size() > 0) std::memcpy(copy.mutable_bytes(), view.data, copy.byte_size());
+  return copy;
+}
+
+}  // namespace
+
+struct Session::State {
+  std::shared_ptr<const CompiledModel> model;
+  SessionOptions options;
+  GraphState graph_state;
+  std::vector<std::pair<Outlet, Tensor>> variables;  // current values of updated variables, planned models only
+  Runtime runtime;
+  SymbolValues symbols;
+  std::vector<int64_t> symbol_values;
+  std::vector<Shape> bound_shapes;  // of the inputs of the last bind
+  std::vector<const std::byte*> input_data;
+  std::exception_ptr failure;
+  std::function<void(const Node&, uint32_t, const Tensor&)> observer;
+  std::vector<StepProfile>* profile = nullptr;
+  Clock::time_point step_start;
+
+  const Graph& graph() const { return model->graph; }
+
+  // The runtime's hook for nodes without a tuned step.
+  static Status evaluate(void* host, uint32_t index, const View* const* inputs, uint32_t input_count, View* const* outputs,
+                         uint32_t output_count) {
+    auto& self = *static_cast<State*>(host);
+    try {
+      self.evaluate_node(index, inputs, outputs, output_count);
+      return {};
+    } catch (...) {
+      self.failure = std::current_exception();
+      return failed(StatusCode::host_failed);
+    }
+  }
+
+  void evaluate_node(uint32_t index, const View* const* inputs, View* const* outputs, uint32_t output_count) {
+    const Node& node = graph().node(index);
+    std::vector<Tensor> arguments;
+    for (const Outlet& input : node.inputs) {
+      const Fact& fact = graph().fact(input);
+      const bool from_graph = fact.constant && !is_variable(input);
+      arguments.push_back(from_graph ? *fact.constant : tensor_over(**inputs++));
+    }
+    OpState* own = node.op->stateful ? &graph_state.nodes[index] : nullptr;
+    EvalContext context(node, signature_of(node.op), graph(), std::move(arguments), symbols, own);
+    if (node.op->eval == nullptr) throw context.fail("internal", std::string(node.op->name) + " cannot be evaluated");
+    const std::vector<Tensor> results = node.op->eval(context);
+    for (uint32_t r = 0; r < output_count; ++r) {
+      const Tensor planned = tensor_over(*outputs[r]);
+      if (results[r].shape() != planned.shape() || results[r].dtype() != planned.dtype()) {
+        throw context.fail("shape-mismatch", std::string(node.op->name) + " computed " +
+                                                 std::string(name_of(results[r].dtype())) + " " +
+                                                 to_string(results[r].shape()) + " where " +
+                                                 std::string(name_of(planned.dtype())) + " " + to_string(planned.shape()) +
+                                                 " was inferred");
+      }
+      if (planned.byte_size() > 0) std::memcpy(outputs[r]->data, results[r].bytes(), planned.byte_size());
+    }
+  }
+
+  bool is_variable(Outlet outlet) const {
+    for (const auto& variable : variables) {
+      if (variable.first == outlet) return true;
+    }
+    return false;
+  }
+
+  void reset_variables() {
+    variables.clear();
+    for (const auto& update : graph().updates) variables.emplace_back(update.first, *graph().fact(update.first).constant);
+  }
+
+  [[noreturn]] void raise(const Status& status) {
+    std::string place;
+    const Node* node = nullptr;
+    if (status.step != UINT32_MAX) {
+      node = &graph().node(model->plan->steps[status.step].node);
+      place = std::string(node->op->name) + " (`" + node->result_names[0] + "`): ";
+    }
+    if (status.code == StatusCode::host_failed && failure) {
+      try {
+        std::rethrow_exception(std::exchange(failure, nullptr));
+      } catch (Error& error) {
+        if (node != nullptr) {
+          error.at(node->where);
+          error.note("while computing `" + node->result_names[0] + "` = " + std::string(node->op->name) + "(...)");
+        }
+        throw;
+      } catch (const std::bad_alloc&) {
+        throw Error("out-of-memory", place + describe(StatusCode::out_of_memory));
+      }
+    }
+    static constexpr const char* kCodes[] = {"internal",        "out-of-memory", "memory-limit",     "internal",
+                                             "internal",        "shape-negative", "shape-overflow",  "shape-mismatch",
+                                             "index-out-of-range", "division-by-zero", "shape-mismatch", "cancelled",
+                                             "internal"};
+    Error error(kCodes[static_cast<size_t>(status.code)], place + describe(status.code));
+    if (status.detail[0] != 0 || status.detail[1] != 0) {
+      error.note("figures: " + std::to_string(status.detail[0]) + ", " + std::to_string(status.detail[1]));
+    }
+    if (node != nullptr) error.at(node->where);
+    throw error;
+  }
+
+  void check(const Status& status) {
+    if (!status.ok()) raise(status);
+  }
+
+  // Symbols from the inputs, then sizes and memory; nothing to do while the shapes stay.
+  void bind(const std::vector<Tensor>& inputs) {
+    bool same = bound_shapes.size() == inputs.size() && !inputs.empty();
+    for (size_t i = 0; same && i < inputs.size(); ++i) {
+      same = inputs[i].shape() == bound_shapes[i] && inputs[i].dtype() == graph().fact(graph().inputs[i]).dtype;
+    }
+    if (same) return;
+    bound_shapes.clear();
+    symbols.clear();
+    bind_symbols(graph(), inputs, symbols);
+    symbol_values.clear();
+    for (const auto& symbol : model->plan->symbols) {
+      const auto it = symbols.find(symbol);
+      if (it == symbols.end()) {
+        throw Error("symbol-unknown", "the inputs do not determine the value of symbol `" + symbol + "`")
+            .note("give it with --set " + symbol + "=VALUE");
+      }
+      symbol_values.push_back(it->second);
+    }
+    check(runtime.bind(symbol_values.data()));
+    for (const Tensor& input : inputs) bound_shapes.push_back(input.shape());
+  }
+
+  void run_plan(const std::vector<Tensor>& inputs) {
+    bind(inputs);
+    input_data.clear();
+    for (const Tensor& input : inputs) input_data.push_back(input.bytes());
+    for (const auto& variable : variables) input_data.push_back(variable.second.bytes());
+    check(runtime.run(input_data.data()));
+    std::vector<Tensor> values;
+    for (size_t i = 0; i < variables.size(); ++i) {
+      values.push_back(copy_of(runtime.output(static_cast<uint32_t>(graph().outputs.size() + i))));
+    }
+    for (size_t i = 0; i < variables.size(); ++i) variables[i].second = std::move(values[i]);
+  }
+
+  std::vector<Tensor> run_graph(const std::vector<Tensor>& inputs) {
+    InterpreterOptions interpreter;
+    auto last = Clock::now();
+    interpreter.observe = [&](const Node& node, uint32_t result, const Tensor& value) {
+      if (observer) observer(node, result, value);
+      if (profile == nullptr || result != 0) return;
+      StepProfile step;
+      step.node = static_cast<uint32_t>(&node - graph().nodes().data());
+      step.nanoseconds = nanoseconds_since(last);
+      last = Clock::now();
+      profile->push_back(std::move(step));
+    };
+    return interpret(graph(), inputs, {}, graph_state, interpreter);
+  }
+
+  static void before_step(void* host, uint32_t) { static_cast<State*>(host)->step_start = Clock::now(); }
+  static void after_step(void* host, uint32_t index) {
+    auto& self = *static_cast<State*>(host);
+    const PlanStep& step = self.model->plan->steps[index];
+    if (self.profile != nullptr) {
+      StepProfile entry;
+      entry.node = step.node;
+      entry.step = index;
+      entry.note = self.model->plan->step_notes[index];
+      entry.nanoseconds = nanoseconds_since(self.step_start);
+      self.profile->push_back(std::move(entry));
+    }
+    if (self.observer) {
+      const Node& node = self.graph().node(step.node);
+      const bool last_of_node =
+          index + 1 == self.model->plan->steps.size() || self.model->plan->steps[index + 1].node != step.node;
+      for (uint32_t r = 0; last_of_node && r < step.output_count && r < node.facts.size(); ++r) {
+        self.observer(node, r, copy_of(self.runtime.step_output(index, r)));
+      }
+    }
+  }
+
+  void create_runtime() {
+    RuntimeOptions runtime_options;
+    runtime_options.evaluate = &State::evaluate;
+    runtime_options.host = this;
+    runtime_options.memory_limit = options.memory_limit;
+    check(runtime.create(model->plan->view(), model->plan->constant_data.data(), runtime_options));
+  }
+};
+
+Session::Session(std::shared_ptr<const CompiledModel> model, const SessionOptions& options)
+    : state_(std::make_unique<State>()) {
+  state_->model = std::move(model);
+  state_->options = options;
+  if (state_->model->plan) {
+    state_->reset_variables();
+    state_->create_runtime();
+  }
+}
+Session::~Session() = default;
+Session::Session(Session&&) noexcept = default;
+Session& Session::operator=(Session&&) noexcept = default;
+
+const CompiledModel& Session::model() const { return *state_->model; }
+
+std::vector<Tensor> Session::run(const std::vector<Tensor>& inputs) {
+  if (!state_->model->plan) return state_->run_graph(inputs);
+  state_->run_plan(inputs);
+  std::vector<Tensor> results;
+  for (uint32_t i = 0; i < state_->graph().outputs.size(); ++i) results.push_back(copy_of(state_->runtime.output(i)));
+  return results;
+}
+
+void Session::run_in_place(const std::vector<Tensor>& inputs) {
+  if (state_->model->plan) {
+    state_->run_plan(inputs);
+  } else {
+    state_->run_graph(inputs);
+  }
+}
+
+void Session::reset() {
+  state_->graph_state = {};
+  state_->reset_variables();
+}
+
+void Session::observe(std::function<void(const Node&, uint32_t, const Tensor&)> callback) {
+  state_->observer = std::move(callback);
+  state_->runtime.watch(state_->observer ? &State::before_step : nullptr, state_->observer ? &State::after_step : nullptr);
+}
+
+std::vector<StepProfile> Session::profile(const std::vector<Tensor>& inputs) {
+  std::vector<StepProfile> steps;
+  state_->profile = &steps;
+  state_->runtime.watch(&State::before_step, &State::after_step);
+  try {
+    run_in_place(inputs);
+  } catch (...) {
+    state_->profile = nullptr;
+    throw;
+  }
+  state_->profile = nullptr;
+  observe(std::move(state_->observer));
+  return steps;
+}
+
+size_t Session::arena_bytes() const { return state_->runtime.arena_bytes() + state_->runtime.scratch_bytes(); }
+size_t Session::weight_bytes() const { return state_->model->plan ? state_->model->plan->constant_bytes() : 0; }
+
+}  // namespace nnefrun

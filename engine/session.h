@@ -1,0 +1,57 @@
+// Session: runs a compiled model, once or many times, and owns what persists between runs.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <vector>
+
+#include "engine/compiler.h"
+#include "engine/graph/interpreter.h"
+
+namespace nnefrun {
+
+struct SessionOptions {
+  size_t memory_limit = SIZE_MAX;  // bytes of arena and scratch; more is refused with Error[memory-limit]
+  int threads = 1;
+};
+
+// What one step of a run cost; see Session::profile.
+struct StepProfile {
+  uint32_t node = 0;      // of model().graph
+  uint32_t step = 0;
+  std::string note;       // what the step says of itself
+  int64_t nanoseconds = 0;
+};
+
+// One thread at a time; any number of Sessions may share one model.
+class Session {
+ public:
+  explicit Session(std::shared_ptr<const CompiledModel> model, const SessionOptions& options = {});
+  ~Session();
+  Session(Session&&) noexcept;
+  Session& operator=(Session&&) noexcept;
+
+  const CompiledModel& model() const;
+  // Inputs in the order of the graph's externals; results in the order of its header. Checks number, dtype, shape and
+  // the assertions on symbols at the door and throws Error. A failure inside a run throws Error naming the node; the
+  // session is then as it was, except that stateful operators which had already run keep their step.
+  std::vector<Tensor> run(const std::vector<Tensor>& inputs);
+  // The same without copies of the results: they are views of the arena, valid until the next call. For benchmarks.
+  void run_in_place(const std::vector<Tensor>& inputs);
+  // Forgets all state: the next run is the first again.
+  void reset();
+
+  // Every intermediate result of the following runs, by node and result index; empty function: no more.
+  void observe(std::function<void(const Node&, uint32_t, const Tensor&)> callback);
+  // Runs once and returns the time of each step (of each node when the model runs by evaluation).
+  std::vector<StepProfile> profile(const std::vector<Tensor>& inputs);
+
+  size_t arena_bytes() const;   // arena and scratch; 0 when the model runs by evaluation
+  size_t weight_bytes() const;  // constants that the plan holds
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace nnefrun
