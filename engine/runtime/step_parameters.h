@@ -1,0 +1,110 @@
+// The parameter block of each step kind: plain data, written into plans. Fields named `*_size` or typed SizeIndex are
+// indices of size expressions (StepContext::sizes), everything else is a literal. Persistent layout: change a struct
+// only together with the plan's version.
+#pragma once
+
+#include <cstdint>
+
+namespace nnefrun {
+
+using SizeIndex = uint32_t;
+
+// copy: inputs {source}, outputs {destination}; several copies may fill one destination (concat).
+// destination[dst_offset + i * dst_strides] = source[src_offset + i * src_strides] for all i in dims. Strides in items.
+struct CopyParameters {
+  uint32_t rank = 0;
+  SizeIndex dims[8] = {};
+  SizeIndex src_strides[8] = {}, dst_strides[8] = {};
+  SizeIndex src_offset = 0, dst_offset = 0;
+};
+
+// pad: fills the destination with the item in `value`, then copies.
+struct PadParameters {
+  CopyParameters copy;
+  uint64_t value = 0;  // the item's bytes, little-endian
+};
+
+// unary: y = op(x), f32. op is a kernels::UnaryOp.
+struct UnaryParameters {
+  uint8_t op = 0;
+  float a = 0, b = 0;
+};
+
+// binary: z = op(x, y), f32 operands aligned at the leading axis. op is a kernels::BinaryOp, or a kernels::CompareOp
+// (the result is then boolean).
+struct BinaryParameters {
+  uint8_t op = 0;
+  uint8_t compare = 0;
+};
+
+// What follows a product: kernels::Epilogue without its pointers.
+struct EpilogueParameters {
+  uint8_t activation = 0;
+  uint8_t has_bias = 0;      // the operand after the product's own: one value for each output channel (column)
+  uint8_t has_residual = 0;  // the operand after that: shape of the result
+  float a = 0, b = 0;
+};
+
+// matmul: c[..., m, n] = a[..., m, k] * b[..., k, n], batch axes broadcast. inputs {a, b, bias?, residual?}.
+// A packed operand is a constant in the layout of the kernel row `packed_kernel` and has no batch axes.
+struct MatmulParameters {
+  EpilogueParameters epilogue;
+  uint8_t transpose_a = 0, transpose_b = 0;
+  uint8_t packed_a = 0, packed_b = 0;
+  uint8_t bias_on_rows = 0;
+  int32_t packed_mr = 0, packed_nr = 0;
+  SizeIndex m = 0, n = 0, k = 0;
+};
+
+// conv: inputs {x, packed filter, bias?, residual?}; plain layout, at most three spatial axes.
+struct ConvParameters {
+  EpilogueParameters epilogue;
+  int64_t groups = 1;
+  int64_t filter[3] = {1, 1, 1}, stride[3] = {1, 1, 1}, dilation[3] = {1, 1, 1};
+  SizeIndex pad_before[3] = {};
+  int32_t packed_mr = 0, packed_nr = 0;
+};
+
+// pool: op is a kernels::PoolOp; the first two axes are planes.
+struct PoolParameters {
+  uint8_t op = 0;
+  uint8_t border = 0;  // kernels::PoolBorder
+  int64_t window[3] = {1, 1, 1}, stride[3] = {1, 1, 1}, dilation[3] = {1, 1, 1};
+  SizeIndex pad_before[3] = {};
+};
+
+// reduce: over the adjacent axes [first_axis, first_axis + axis_count). kind 0: kernels::ReduceOp; 1: argmax; 2: argmin.
+struct ReduceParameters {
+  uint8_t kind = 0;
+  uint8_t op = 0;
+  uint8_t take_last = 0;
+  uint32_t first_axis = 0, axis_count = 0;
+};
+
+// softmax and log-softmax over adjacent axes.
+struct SoftmaxParameters {
+  uint8_t log = 0;
+  uint32_t first_axis = 0, axis_count = 0;
+};
+
+// normalize: over the axes from first_axis on. inputs {x, scale?, offset?}; rms: no mean is subtracted.
+struct NormalizeParameters {
+  uint8_t rms = 0;
+  uint8_t has_scale = 0, has_offset = 0;
+  uint32_t first_axis = 0;
+  float epsilon = 0;
+};
+
+// gather: inputs {data, indices (i64)} along `axis`; wrap: negative indices count from the end.
+struct GatherParameters {
+  uint32_t axis = 0;
+  uint8_t wrap = 0;
+};
+
+// sizes: writes the values of size expressions as i64.
+struct SizesParameters {
+  uint32_t count = 0;
+  SizeIndex values[16] = {};
+};
+
+}  // namespace nnefrun

@@ -1,0 +1,141 @@
+// Steps that move, convert and look up items.
+
+#include <cstring>
+
+#include "engine/runtime/step_parameters.h"
+#include "engine/runtime/steps.h"
+#include "kernels/move/move.h"
+
+namespace nnefrun {
+namespace {
+
+struct BoundCopy {
+  kernels::CopyShape shape;
+  int64_t src_offset, dst_offset;  // bytes
+};
+
+// True when a strided space of `dims` at `offset` stays inside [0, bytes).
+bool inside(const kernels::CopyShape& shape, const int64_t* strides, int64_t offset, int64_t bytes) {
+  int64_t low = offset, high = offset;
+  for (int i = 0; i < shape.rank; ++i) {
+    if (shape.dims[i] == 0) return true;
+    int64_t reach = 0;
+    if (__builtin_mul_overflow(shape.dims[i] - 1, strides[i], &reach)) return false;
+    if (__builtin_add_overflow(reach < 0 ? low : high, reach, reach < 0 ? &low : &high)) return false;
+  }
+  return low >= 0 && high <= bytes - static_cast<int64_t>(shape.item_size);
+}
+
+Status bind_copy(const StepContext& c, const CopyParameters& p, BoundCopy& bound) {
+  const int64_t item = static_cast<int64_t>(item_size(c.outputs[0]->dtype));
+  bound.shape = {};
+  bound.shape.rank = static_cast<int>(p.rank);
+  bound.shape.item_size = static_cast<size_t>(item);
+  for (uint32_t i = 0; i < p.rank; ++i) {
+    bound.shape.dims[i] = c.sizes[p.dims[i]];
+    bound.shape.src_strides[i] = c.sizes[p.src_strides[i]] * item;
+    bound.shape.dst_strides[i] = c.sizes[p.dst_strides[i]] * item;
+    if (bound.shape.dims[i] < 0) return failed(StatusCode::negative_extent, bound.shape.dims[i]);
+  }
+  bound.src_offset = c.sizes[p.src_offset] * item;
+  bound.dst_offset = c.sizes[p.dst_offset] * item;
+  if (!inside(bound.shape, bound.shape.src_strides, bound.src_offset, c.inputs[0]->size() * item) ||
+      !inside(bound.shape, bound.shape.dst_strides, bound.dst_offset, c.outputs[0]->size() * item)) {
+    return failed(StatusCode::index_out_of_range, bound.src_offset, bound.dst_offset);
+  }
+  return {};
+}
+
+void run_copy(const StepContext& c, const BoundCopy& bound) {
+  kernels::copy_strided(bound.shape, c.inputs[0]->data + bound.src_offset, c.outputs[0]->data + bound.dst_offset);
+}
+
+Status copy_bind(StepContext& c, size_t*) {
+  return bind_copy(c, c.as<CopyParameters>(), *static_cast<BoundCopy*>(c.bound));
+}
+Status copy_run(const StepContext& c) {
+  run_copy(c, *static_cast<BoundCopy*>(c.bound));
+  return {};
+}
+
+Status pad_bind(StepContext& c, size_t*) {
+  return bind_copy(c, c.as<PadParameters>().copy, *static_cast<BoundCopy*>(c.bound));
+}
+Status pad_run(const StepContext& c) {
+  const View& out = *c.outputs[0];
+  kernels::CopyShape all;
+  all.rank = 1;
+  all.item_size = item_size(out.dtype);
+  all.dims[0] = out.size();
+  all.dst_strides[0] = static_cast<int64_t>(all.item_size);
+  kernels::fill_strided(all, &c.as<PadParameters>().value, out.data);
+  run_copy(c, *static_cast<BoundCopy*>(c.bound));
+  return {};
+}
+
+Status cast_bind(StepContext& c, size_t*) {
+  if (!kernels::can_convert(c.inputs[0]->dtype, c.outputs[0]->dtype)) return failed(StatusCode::bad_plan);
+  if (c.inputs[0]->size() != c.outputs[0]->size()) return failed(StatusCode::shape_mismatch);
+  return {};
+}
+Status cast_run(const StepContext& c) {
+  const View &in = *c.inputs[0], &out = *c.outputs[0];
+  kernels::convert(in.dtype, out.dtype, in.data, out.data, in.size());
+  return {};
+}
+
+struct BoundGather {
+  int64_t outer, extent, count;
+  size_t row_bytes;
+};
+
+Status gather_bind(StepContext& c, size_t*) {
+  const auto& p = c.as<GatherParameters>();
+  const View &data = *c.inputs[0], &indices = *c.inputs[1];
+  if (indices.dtype != DataType::i64 || static_cast<int>(p.axis) >= data.rank) return failed(StatusCode::bad_plan);
+  auto& bound = *static_cast<BoundGather*>(c.bound);
+  bound.outer = 1;
+  bound.row_bytes = item_size(data.dtype);
+  for (int i = 0; i < data.rank; ++i) {
+    if (i < static_cast<int>(p.axis)) bound.outer *= data.dims[i];
+    if (i > static_cast<int>(p.axis)) bound.row_bytes *= static_cast<size_t>(data.dims[i]);
+  }
+  bound.extent = data.dims[p.axis];
+  bound.count = indices.size();
+  return {};
+}
+Status gather_run(const StepContext& c) {
+  const auto& p = c.as<GatherParameters>();
+  const auto& bound = *static_cast<BoundGather*>(c.bound);
+  const auto* indices = reinterpret_cast<const int64_t*>(c.inputs[1]->data);
+  const std::byte* from = c.inputs[0]->data;
+  std::byte* to = c.outputs[0]->data;
+  for (int64_t o = 0; o < bound.outer; ++o) {
+    for (int64_t i = 0; i < bound.count; ++i, to += bound.row_bytes) {
+      const int64_t index = indices[i] < 0 && p.wrap != 0 ? indices[i] + bound.extent : indices[i];
+      if (index < 0 || index >= bound.extent) return failed(StatusCode::index_out_of_range, indices[i], bound.extent);
+      std::memcpy(to, from + static_cast<size_t>(o * bound.extent + index) * bound.row_bytes, bound.row_bytes);
+    }
+  }
+  return {};
+}
+
+Status sizes_bind(StepContext& c, size_t*) {
+  return c.outputs[0]->size() == c.as<SizesParameters>().count ? Status{} : failed(StatusCode::bad_plan);
+}
+Status sizes_run(const StepContext& c) {
+  const auto& p = c.as<SizesParameters>();
+  auto* out = reinterpret_cast<int64_t*>(c.outputs[0]->data);
+  for (uint32_t i = 0; i < p.count; ++i) out[i] = c.sizes[p.values[i]];
+  return {};
+}
+
+}  // namespace
+
+const StepRow kCopyStep = {"copy", sizeof(BoundCopy), copy_bind, copy_run};
+const StepRow kPadStep = {"pad", sizeof(BoundCopy), pad_bind, pad_run};
+const StepRow kCastStep = {"cast", 0, cast_bind, cast_run};
+const StepRow kGatherStep = {"gather", sizeof(BoundGather), gather_bind, gather_run};
+const StepRow kSizesStep = {"sizes", 0, sizes_bind, sizes_run};
+
+}  // namespace nnefrun
