@@ -1,0 +1,772 @@
+// What tract's dialect means where its operations are no rows as they stand (tract-opl sections 2 and 5).
+
+#include <algorithm>
+
+#include "engine/import/importer.h"
+#include "engine/ops/quant_types.h"
+#include "engine/ops/support.h"
+#include "io/json.h"
+
+namespace nnefrun {
+namespace {
+
+// A place in the lattice of 2.10: a type may be widened to one of the same family with a higher place.
+std::optional<DataType> super_type(DataType a, DataType b) {
+  if (a == b) return a;
+  const auto place = [](DataType t) -> std::pair<int, int> {
+    switch (t) {
+      case DataType::f16: return {1, 0};
+      case DataType::f32: return {1, 1};
+      case DataType::f64: return {1, 2};
+      case DataType::i8: return {2, 0};
+      case DataType::i16: return {2, 1};
+      case DataType::i32: return {2, 2};
+      case DataType::i64: return {2, 3};
+      case DataType::u8: return {3, 0};
+      case DataType::u16: return {3, 1};
+      case DataType::u32: return {3, 2};
+      case DataType::u64: return {3, 3};
+      default: return {0, 0};
+    }
+  };
+  const auto x = place(a), y = place(b);
+  if (x.first == 0 || x.first != y.first) return std::nullopt;
+  return x.second > y.second ? a : b;
+}
+
+bool is_logic(std::string_view op) {
+  return op == "and" || op == "or" || op == "tract_core_xor" || op == "tract_core_bitand" || op == "tract_core_bitor" ||
+         op == "tract_core_bitxor";
+}
+
+}  // namespace
+
+// ------------------------------------------------------------------------------------------------ element types
+
+DataType Importer::promoted(const PrimitiveCall& call, const Value& a, const Value& b) const {
+  const Fact *fa = fact_if_wire(a), *fb = fact_if_wire(b);
+  const auto expression = [&](const Value& v) {  // what tract types as TDim
+    return v.is_integer() || (v.is_wire() && entry(v.as_wire()).is_symbolic());
+  };
+  const auto literal_kind = [](const Value& v) {
+    return v.is_logical() ? DataType::boolean : v.is_string() ? DataType::string : DataType::f32;
+  };
+  if (fa == nullptr && fb == nullptr) {
+    if (expression(a) && expression(b)) return DataType::i64;
+    if (expression(a)) return b.is_list() ? DataType::i64 : literal_kind(b);
+    return literal_kind(a);
+  }
+  if (fa == nullptr) return expression(a) && !is_float(fb->dtype) && fb->dtype != DataType::boolean && !a.is_integer() ? DataType::i64 : fb->dtype;
+  if (fb == nullptr) return expression(b) && !is_float(fa->dtype) && fa->dtype != DataType::boolean && !b.is_integer() ? DataType::i64 : fa->dtype;
+  if (fa->dtype == fb->dtype) return fa->dtype;
+  if (fa->dtype == DataType::string || fb->dtype == DataType::string) return DataType::string;
+  const auto single = [](const Fact& f) { return f.constant && f.constant->size() == 1; };
+  if (single(*fa)) return fb->dtype;
+  if (single(*fb)) return fa->dtype;
+  const auto constant = [&](const Value& v) { return graph_.node(*entry(v.as_wire()).outlet).op->name == "variable"; };
+  if (constant(a)) return fb->dtype;
+  if (constant(b)) return fa->dtype;
+  if (const auto common = super_type(fa->dtype, fb->dtype)) return *common;
+  throw fail(call, "dtype-mismatch", "operands of types " + std::string(name_of(fa->dtype)) + " and " +
+                                         std::string(name_of(fb->dtype)) + " have no common type")
+      .note("write tract_core_cast(x, to = '...') on one of them");
+}
+
+std::vector<Value> Importer::tract_binary(const PrimitiveCall& call) {
+  const Value &a = call.arguments[0], &b = call.arguments[1];
+  if (auto through = [&]() -> std::optional<std::vector<Value>> {
+        const Fact *fa = fact_if_wire(a), *fb = fact_if_wire(b);
+        if ((fa == nullptr || !fa->quant) && (fb == nullptr || !fb->quant)) return std::nullopt;
+        return through_floats(call);
+      }()) {
+    return std::move(*through);
+  }
+  const DataType type = promoted(call, a, b);
+  std::string_view row = call.name;
+  if (is_float(type) && row == "min") row = "nnefrun_fmin";
+  if (is_float(type) && row == "max") row = "nnefrun_fmax";
+  if (type == DataType::boolean && row == "tract_core_bitand") row = "and";
+  if (type == DataType::boolean && row == "tract_core_bitor") row = "or";
+  if (type == DataType::boolean && row == "tract_core_bitxor") row = "tract_core_xor";
+  static_cast<void>(is_logic);
+  std::vector<Outlet> inputs;
+  for (const Value* value : {&a, &b}) {
+    const Outlet outlet = wire(*value, type);
+    inputs.push_back(cast(call, outlet, type));
+  }
+  const Outlet result = node(call, row, inputs);
+  return requantized(call, result, wanted_type(call));
+}
+
+std::vector<Value> Importer::tract_unary(const PrimitiveCall& call) {
+  const Value& x = call.arguments[0];
+  if (const Fact* f = fact_if_wire(x); f != nullptr && f->quant) return *through_floats(call);
+  std::string_view row = call.name;
+  if (row == "round") row = "nnefrun_round_half_away";
+  if (row == "tract_core_bitnot" && fact(wire(x)).dtype == DataType::boolean) row = "not";
+  if (row == "recip") row = "rcp";
+  if (row == "square") row = "sqr";
+  const Outlet input = wire(x);
+  return requantized(call, node(call, row, {input}), wanted_type(call));
+}
+
+std::vector<Value> Importer::tract_select(const PrimitiveCall& call) {
+  const Value &condition = call.arguments[0], &a = call.arguments[1], &b = call.arguments[2];
+  if (condition.is_logical()) return {condition.as_logical() ? a : b};
+  const DataType type = promoted(call, a, b);
+  Outlet test = wire(condition);
+  if (fact(test).dtype != DataType::boolean) test = cast(call, test, DataType::boolean);
+  const Outlet x = wire(a, type), y = wire(b, type);
+  const bool quantized = fact(x).quant && fact(x).quant == fact(y).quant;
+  return {named(call, node(call, "select", {test, quantized ? x : cast(call, x, type), quantized ? y : cast(call, y, type)}))};
+}
+
+// ------------------------------------------------------------------------------------------------------ sources
+
+std::vector<Value> Importer::tract_external(const PrimitiveCall& call) {
+  if (const auto type = wanted_type(call)) return {external_of(call, type->dtype, type->quant)};
+  if (call.name == "external") {
+    const PrimitiveType primitive = call.generic.value_or(PrimitiveType::scalar);
+    return {external_of(call,
+                        primitive == PrimitiveType::integer   ? DataType::i64
+                        : primitive == PrimitiveType::logical ? DataType::boolean
+                        : primitive == PrimitiveType::string  ? DataType::string
+                                                              : DataType::f32,
+                        std::nullopt)};
+  }
+  const Value& text = call.argument("datum_type");
+  if (!text.is_string()) throw fail(call, "attribute-type", "argument `datum_type` must be a string");
+  const auto type = parse_quant_type(text.as_string());
+  if (!type) throw fail(call, "dtype-unknown", "there is no element type `" + text.as_string() + "`");
+  return {external_of(call, type->dtype == DataType::dim ? DataType::i64 : type->dtype, type->quant)};
+}
+
+std::vector<Value> Importer::tract_variable(const PrimitiveCall& call) {
+  const std::string& label = call.argument("label").as_string();
+  auto file = sources_.tensor(label);
+  if (!file) throw fail(call, "variable-missing", "there is no data file `" + label + ".dat` for label '" + label + "'");
+  const std::vector<int64_t> shape = integers(call, "shape");
+  if (is_block_quantized(file->tensor.dtype())) {
+    if (volume_of(shape) != file->tensor.size()) {
+      throw fail(call, "variable-shape", "shape " + to_string(shape) + " is declared, but `" + label + ".dat` holds " +
+                                             std::to_string(file->tensor.size()) + " items");
+    }
+    return {variable_of(call, file->tensor.reshaped(shape), std::nullopt)};
+  }
+  if (file->tensor.shape() != shape) {
+    throw fail(call, "variable-shape", "shape " + to_string(shape) + " is declared, but `" + label + ".dat` has " +
+                                           to_string(file->tensor.shape()));
+  }
+  const auto type = wanted_type(call);
+  if (!type) return {variable_of(call, file->tensor, std::nullopt)};
+  if (item_size(type->dtype) == item_size(file->tensor.dtype()) && is_integer(file->tensor.dtype())) {
+    return {variable_of(call, file->tensor.reinterpreted(type->dtype), type->quant)};
+  }
+  const Value plain = variable_of(call, file->tensor, std::nullopt);
+  return {add_entry(cast_to(call, wire(plain), *type))};
+}
+
+std::vector<Value> Importer::tract_resource(const PrimitiveCall& call) {
+  const Value &label = call.argument("label"), &key = call.argument("key");
+  if (!label.is_string() || !key.is_string()) throw fail(call, "attribute-type", "label and key must be strings");
+  const auto text = sources_.resource(label.as_string());
+  if (!text) throw fail(call, "resource-missing", "there is no resource `" + label.as_string() + ".json`");
+  return {json_value(*text, key.as_string(), label.as_string() + ".json")};
+}
+
+std::vector<Value> Importer::tract_cast(const PrimitiveCall& call) {
+  const Value& to = call.argument("to");
+  const auto wanted = wanted_type(call);
+  std::optional<QuantizedType> type;
+  if (to.is_string() && !to.as_string().empty()) {
+    const auto parsed = parse_quant_type(to.as_string());
+    if (!parsed) throw fail(call, "dtype-unknown", "there is no element type `" + to.as_string() + "`");
+    type = QuantizedType{parsed->dtype == DataType::dim ? DataType::i64 : parsed->dtype, parsed->quant};
+  }
+  if (wanted) type = wanted;
+  if (!type) throw fail(call, "missing-argument", "argument `to` is missing, and graph.quant does not name the result");
+  const Outlet input = wire(call.arguments[0]);
+  return {named(call, node(call, "tract_core_cast", {input}, {Attribute(quant_type_text(type->dtype, type->quant))}))};
+}
+
+std::vector<Value> Importer::tract_copy(const PrimitiveCall& call) {
+  const Outlet input = wire(call.arguments[0]);
+  const auto wanted = wanted_type(call);
+  if (wanted && !(fact(input).dtype == wanted->dtype && fact(input).quant == wanted->quant)) {
+    return {named(call, cast_to(call, input, *wanted))};
+  }
+  return {named(call, node(call, "copy", {input}))};
+}
+
+// ------------------------------------------------------------------------------------------------------- shapes
+
+std::vector<Value> Importer::tract_shape_of(const PrimitiveCall& call) {
+  const auto items = shape_of(call.arguments[0]);
+  std::vector<Dim> extents;
+  for (const Value& item : items->items()) extents.push_back(symbolic(item)->dims[0]);
+  return {add_symbolic({Dim(static_cast<int64_t>(extents.size()))}, extents)};
+}
+
+std::vector<Value> Importer::tract_range(const PrimitiveCall& call) {
+  // Three integers that shapes tell stay expressions; the result is an i64 tensor.
+  std::vector<Outlet> inputs;
+  std::optional<DataType> type;
+  for (const Value& argument : call.arguments) {
+    if (const Fact* f = fact_if_wire(argument)) type = type.value_or(f->dtype);
+  }
+  for (const Value& argument : call.arguments) {
+    if (argument.is_scalar()) type = type.value_or(DataType::f32);
+  }
+  for (const Value& argument : call.arguments) {
+    const Outlet outlet = wire(argument, type.value_or(DataType::i64));
+    inputs.push_back(cast(call, outlet, type.value_or(DataType::i64)));
+  }
+  return {named(call, node(call, "tract_core_range", inputs))};
+}
+
+// tract-opl 5.2, slice: clamped bounds; an end of 0 means to the end; the stride walks over the slice afterwards.
+std::vector<Value> Importer::tract_slice(const PrimitiveCall& call) {
+  const std::vector<int64_t> axes = integers(call, "axes");
+  std::vector<int64_t> strides;
+  if (!call.argument("stride").is_absent()) strides = integers(call, "stride");
+  if (strides.empty()) strides.assign(axes.size(), 1);
+  const auto begins = symbolic(call.argument("begin")), ends = symbolic(call.argument("end"));
+  Outlet input = wire(call.argument("input"));
+  const auto rank = static_cast<int64_t>(fact(input).shape.size());
+  for (const int64_t axis : axes) {
+    if (axis < 0 || axis >= rank) {
+      throw fail(call, "axis-out-of-range", "axis " + std::to_string(axis) + " is out of range for rank " + std::to_string(rank));
+    }
+    if (std::count(axes.begin(), axes.end(), axis) > 1) throw fail(call, "axis-repeated", "axis " + std::to_string(axis) + " is listed twice");
+  }
+  if (strides.size() != axes.size()) throw fail(call, "attribute-length", "axes and stride must have equal lengths");
+  if (std::count(strides.begin(), strides.end(), 0) > 0) throw fail(call, "stride-zero", "stride 0 is not allowed");
+  if (!begins || !ends) {  // bounds that only the run tells
+    const auto bound = [&](const Value& list, size_t i) -> Outlet {
+      if (list.is_list()) {
+        if (i >= list.items().size()) throw fail(call, "attribute-length", "axes, begin and end must have equal lengths");
+        Outlet item = cast(call, wire(list.items()[i], DataType::i64), DataType::i64);
+        if (fact(item).rank() == 1) item = graph_.add("squeeze", {item}, {Attribute::of_ints({0})});
+        return item;
+      }
+      const Outlet all = cast(call, wire(list, DataType::i64), DataType::i64);
+      if (fact(all).rank() == 0) return all;
+      const auto at = static_cast<int64_t>(i);
+      const Outlet one = graph_.add("nnefrun_slice", {all}, {Attribute::of_ints({0}), Attribute::of_ints({at}), Attribute::of_ints({1})});
+      return graph_.add("squeeze", {one}, {Attribute::of_ints({0})});
+    };
+    for (size_t i = 0; i < axes.size(); ++i) {
+      const Outlet start = bound(call.argument("begin"), i), end = bound(call.argument("end"), i);
+      const Dim length = Dim::symbol(graph_.fresh_symbol("slice"));
+      input = node(call, "tract_core_dyn_slice", {input, start, end}, {Attribute(length), Attribute(axes[i])});
+      if (strides[i] != 1) input = node(call, "tract_core_downsample", {input}, {Attribute(axes[i]), Attribute(strides[i])});
+    }
+    return {named(call, input)};
+  }
+  if (begins->dims.size() != axes.size() || ends->dims.size() != axes.size()) {
+    throw fail(call, "attribute-length", "axes, begin and end must have equal lengths");
+  }
+  const DimShape shape = fact(input).shape;
+  Attribute::List begin_list, length_list;
+  for (size_t i = 0; i < axes.size(); ++i) {
+    const Dim extent = shape[static_cast<size_t>(axes[i])];
+    Dim begin = begins->dims[i], end = ends->dims[i];
+    if (begin.is_constant() && begin.value() < 0) begin = begin + extent;
+    if (end.is_constant() && end.value() <= 0) end = end + extent;
+    // In range as far as can be decided, else clamped.
+    const auto clamp = [&](const Dim& d) {
+      if ((extent - d).is_at_least(0)) return d;
+      return Dim::min(d, extent);
+    };
+    begin = clamp(begin);
+    end = clamp(end);
+    if (begin.is_constant() && begin.value() < 0) begin = 0;
+    Dim length = end - begin;
+    if (length.is_constant() && length.value() < 0) {
+      throw fail(call, "slice-range", "range [" + begins->dims[i].to_string() + ":" + ends->dims[i].to_string() +
+                                          "] does not fit extent " + extent.to_string() + " (axis " + std::to_string(axes[i]) + ")");
+    }
+    const int64_t magnitude = strides[i] < 0 ? -strides[i] : strides[i];
+    if (strides[i] < 0) begin = end - Dim(1);
+    length = Dim::ceil_div(length, magnitude);
+    if (length.is(0)) begin = 0;
+    begin_list.emplace_back(begin);
+    length_list.emplace_back(length);
+  }
+  return {named(call, node(call, "nnefrun_slice", {input}, {Attribute::of_ints(axes), begin_list, length_list, Attribute::of_ints(strides)}))};
+}
+
+std::vector<Value> Importer::tract_dyn_slice(const PrimitiveCall& call) {
+  const auto start = symbolic(call.argument("start")), end = symbolic(call.argument("end"));
+  const Outlet input = wire(call.arguments[0]);
+  const int64_t axis = integers(call, "axis").at(0);
+  if (start && end) {
+    const Dim length = end->dims.at(0) - start->dims.at(0);
+    return {named(call, node(call, "nnefrun_slice", {input},
+                             {Attribute::of_ints({axis}), Attribute::of_dims({start->dims[0]}), Attribute::of_dims({length})}))};
+  }
+  const auto scalar = [&](const Value& v) { return cast(call, wire(v, DataType::i64), DataType::i64); };
+  return {named(call, node(call, "tract_core_dyn_slice", {input, scalar(call.argument("start")), scalar(call.argument("end"))},
+                           {attribute(call.argument("len"), call, "len"), Attribute(axis)}))};
+}
+
+std::vector<Value> Importer::tract_concat(const PrimitiveCall& call) {
+  const Value& values = call.arguments[0];
+  const std::vector<Value> items = values.is_list() ? values.items() : std::vector<Value>{values};
+  const auto wanted = wanted_type(call);
+  std::optional<QuantizedType> type = wanted;
+  for (const Value& item : items) {
+    const Fact* f = fact_if_wire(item);
+    if (f != nullptr && !type) type = QuantizedType{f->dtype, f->quant};
+  }
+  std::vector<Outlet> inputs;
+  for (const Value& item : items) {
+    const Outlet outlet = wire(item, type ? std::optional<DataType>(type->dtype) : std::nullopt);
+    inputs.push_back(type ? cast_to(call, outlet, *type) : outlet);
+  }
+  return {named(call, node(call, call.name, inputs, {Attribute(integers(call, "axis").at(0))}))};
+}
+
+std::vector<Value> Importer::tract_tile(const PrimitiveCall& call) {
+  const Value& repeats = call.argument("repeats");
+  if (symbolic(repeats)) {
+    const Outlet input = wire(call.arguments[0]);
+    return {named(call, node(call, "tile", {input}, {Attribute::of_dims(dims(call, "repeats"))}))};
+  }
+  return generic(call);
+}
+
+std::vector<Value> Importer::tract_pad(const PrimitiveCall& call) {
+  const Value& border = call.argument("border");
+  std::string mode = border.is_string() ? border.as_string() : "constant";
+  if (mode == "replicated") mode = "replicate";
+  if (auto through = through_floats(call)) return std::move(*through);
+  return generic_as(call, "pad", {{"border", Attribute(mode)}});
+}
+
+// ------------------------------------------------------------------------------------------- products and windows
+
+namespace {
+
+// A bias of tract has any number of unit axes; rows want [1, channels], or one value.
+DimShape bias_shape(const DimShape& shape) {
+  DimShape out{1};
+  for (const Dim& d : shape) {
+    if (!d.is(1)) out.push_back(d);
+  }
+  if (out.size() == 1) return {};
+  return out;
+}
+
+}  // namespace
+
+std::vector<Value> Importer::tract_conv(const PrimitiveCall& call) {
+  Outlet input = wire(call.argument("input"));
+  const bool codes = !is_float(fact(input).dtype);
+  Outlet filter = wire(call.argument("filter"), fact(input).dtype);
+  const DataType type = fact(input).dtype;
+  if (!codes && !is_block_quantized(fact(filter).dtype)) filter = cast(call, filter, type);
+  Outlet bias = wire(call.argument("bias"), codes ? DataType::i32 : type);
+  if (!codes) bias = cast(call, bias, type);
+  const DimShape flat = bias_shape(fact(bias).shape);
+  if (flat.size() > 2) throw fail(call, "shape-mismatch", "a bias has one axis of channels, not shape " + to_string(fact(bias).shape));
+  if (flat != fact(bias).shape) bias = graph_.add("reshape", {bias}, {Attribute::of_dims(flat)});
+  int64_t groups = integers(call, "groups").at(0);
+  if (groups == 0) {
+    if (fact(filter).shape.empty() || !fact(filter).shape[0].is_constant()) throw fail(call, "shape-mismatch", "the filter's extents must be known");
+    groups = fact(filter).shape[0].value();
+  }
+  const auto list = [&](std::string_view name) { return attribute(call.argument(name), call, name); };
+  if (codes) {
+    const auto wanted = wanted_type(call);
+    const std::string to = wanted ? quant_type_text(wanted->dtype, wanted->quant) : "i32";
+    if (fact(bias).rank() == 0 && fact(bias).constant && fact(bias).constant->as_int(0) == 0) {
+      return add_row(call, "nnefrun_qconv", {input, filter}, {1, 1, 0},
+                     {list("padding"), list("stride"), list("dilation"), Attribute(groups), Attribute(to)});
+    }
+    return add_row(call, "nnefrun_qconv", {input, filter, bias}, {1, 1, 1},
+                   {list("padding"), list("stride"), list("dilation"), Attribute(groups), Attribute(to)});
+  }
+  return add_row(call, "conv", {input, filter, bias}, {1, 1, 1},
+                 {list("border"), list("padding"), list("stride"), list("dilation"), Attribute(groups)});
+}
+
+// tract keeps the filter of a deconvolution as [out, in / groups, ...]; the row wants [in, out / groups, ...].
+std::vector<Value> Importer::tract_deconv(const PrimitiveCall& call) {
+  const Outlet input = wire(call.argument("input"));
+  Outlet filter = cast(call, wire(call.argument("filter"), fact(input).dtype), fact(input).dtype);
+  Outlet bias = cast(call, wire(call.argument("bias"), fact(input).dtype), fact(input).dtype);
+  const DimShape flat = bias_shape(fact(bias).shape);
+  if (flat.size() <= 2 && flat != fact(bias).shape) bias = graph_.add("reshape", {bias}, {Attribute::of_dims(flat)});
+  const DimShape shape = fact(filter).shape;
+  const auto rank = static_cast<int64_t>(shape.size());
+  if (rank < 3 || rank != fact(input).rank()) {
+    throw fail(call, "shape-mismatch", "filter " + to_string(shape) + " does not fit input " + to_string(fact(input).shape));
+  }
+  int64_t groups = integers(call, "groups").at(0);
+  if (groups == 0) groups = shape[0].is_constant() ? shape[0].value() : 1;
+  if (groups < 1 || !shape[0].is_constant() || shape[0].value() % groups != 0) {
+    throw fail(call, "group-count", std::to_string(groups) + " groups do not divide the filter's " + shape[0].to_string() + " channels");
+  }
+  if (fact(input).shape[1] != shape[1] * Dim(groups)) {
+    throw fail(call, "shape-mismatch", "the filter expects " + (shape[1] * Dim(groups)).to_string() + " input channels, the input has " +
+                                           fact(input).shape[1].to_string())
+        .note("in tract's dialect a deconvolution's filter is [out, in / groups, ...]");
+  }
+  const int64_t out_per_group = shape[0].value() / groups;
+  DimShape split{groups, out_per_group, shape[1]}, joined{shape[1] * Dim(groups), out_per_group};
+  std::vector<int64_t> axes{0, 2, 1};
+  for (int64_t i = 2; i < rank; ++i) {
+    split.push_back(shape[static_cast<size_t>(i)]);
+    joined.push_back(shape[static_cast<size_t>(i)]);
+    axes.push_back(i + 1);
+  }
+  filter = graph_.add("reshape", {filter}, {Attribute::of_dims(split)});
+  filter = graph_.add("transpose", {filter}, {Attribute::of_ints(axes)});
+  filter = graph_.add("reshape", {filter}, {Attribute::of_dims(joined)});
+  std::vector<Dim> output_shape = dims(call, "output_shape");
+  if (output_shape.size() == static_cast<size_t>(rank) - 2) {
+    output_shape.insert(output_shape.begin(), {fact(input).shape[0], shape[0]});
+  }
+  const auto list = [&](std::string_view name) { return attribute(call.argument(name), call, name); };
+  return add_row(call, "deconv", {input, filter, bias}, {1, 1, 1},
+                 {list("border"), list("padding"), list("stride"), list("dilation"), Attribute::of_dims(output_shape), Attribute(groups)});
+}
+
+// Only cells inside the input compete for a maximum, whatever the border (register A7).
+std::vector<Value> Importer::tract_pool(const PrimitiveCall& call) {
+  return generic_as(call, call.name, {{"border", Attribute("ignore")}});
+}
+std::vector<Value> Importer::tract_pool_with_index(const PrimitiveCall& call) {
+  return generic_as(call, "nnefrun_max_pool_with_plane_index", {{"border", Attribute("ignore")}});
+}
+
+std::vector<Value> Importer::tract_matmul(const PrimitiveCall& call) {
+  Outlet a = wire(call.arguments[0]), b = wire(call.arguments[1], fact(wire(call.arguments[0])).dtype);
+  const bool ta = attribute(call.argument("transposeA"), call, "transposeA") == Attribute(true);
+  const bool tb = attribute(call.argument("transposeB"), call, "transposeB") == Attribute(true);
+  const auto wanted = wanted_type(call);
+  if (fact(a).quant || fact(b).quant) {
+    std::optional<QuantizedType> type = wanted;
+    if (!type && fact(a).quant && fact(b).quant) {
+      type = QuantizedType{DataType::i32, AffineQuantization{0, fact(a).quant->scale * fact(b).quant->scale}};
+    }
+    if (!type) throw fail(call, "dtype-mismatch", "one operand is quantised and the other is not");
+    return add_row(call, "nnefrun_qmatmul", {a, b}, {1, 1, 0},
+                   {Attribute(ta), Attribute(tb), Attribute(quant_type_text(type->dtype, type->quant))});
+  }
+  // A packed weight may have fewer axes than what it multiplies: it gets leading ones.
+  const auto lift = [&](Outlet& packed, Outlet other) {
+    if (!is_block_quantized(fact(packed).dtype)) return;
+    DimShape shape = fact(packed).shape;
+    const auto lead = static_cast<int64_t>(fact(other).shape.size()) - static_cast<int64_t>(shape.size());
+    if (lead <= 0) return;
+    std::vector<int64_t> axes;
+    for (int64_t i = 0; i < lead; ++i) axes.push_back(i);
+    packed = graph_.add("unsqueeze", {packed}, {Attribute::of_ints(axes)});
+  };
+  lift(a, b);
+  lift(b, a);
+  if (!is_block_quantized(fact(a).dtype) && !is_block_quantized(fact(b).dtype) && fact(a).dtype != fact(b).dtype &&
+      is_float(fact(a).dtype) && is_float(fact(b).dtype)) {
+    b = cast(call, b, fact(a).dtype);
+  }
+  const auto results = add_row(call, "matmul", {a, b}, {1, 1}, {Attribute(ta), Attribute(tb)});
+  return wanted ? requantized(call, wire(results[0]), wanted) : results;
+}
+
+std::vector<Value> Importer::tract_linear(const PrimitiveCall& call) {
+  const Outlet input = wire(call.argument("input")), filter = wire(call.argument("filter"), fact(input).dtype);
+  if (fact(input).quant && fact(filter).quant) {
+    const Outlet bias = wire(call.argument("bias"), DataType::i32);
+    const auto wanted = wanted_type(call);
+    const QuantizedType type = wanted ? *wanted
+                                      : QuantizedType{DataType::i32, AffineQuantization{0, fact(input).quant->scale * fact(filter).quant->scale}};
+    return add_row(call, "nnefrun_qmatmul", {input, filter, bias}, {1, 1, 1},
+                   {Attribute(false), Attribute(true), Attribute(quant_type_text(type.dtype, type.quant))});
+  }
+  if (is_block_quantized(fact(filter).dtype) || fact(input).rank() != 2 || fact(filter).rank() != 2) {
+    PrimitiveCall product = call;  // by its definition: matmul and add
+    static const FragmentDefinition* const kMatmul = nullptr;
+    static_cast<void>(kMatmul);
+    Outlet weights = filter;
+    if (fact(filter).rank() < fact(input).rank()) {
+      std::vector<int64_t> axes;
+      for (int i = 0; i < fact(input).rank() - fact(filter).rank(); ++i) axes.push_back(i);
+      weights = graph_.add("unsqueeze", {filter}, {Attribute::of_ints(axes)});
+    }
+    const Outlet sum = node(call, "matmul", {input, weights}, {Attribute(false), Attribute(true)});
+    const Outlet bias = cast(call, wire(call.argument("bias"), fact(sum).dtype), fact(sum).dtype);
+    if (fact(bias).constant && fact(bias).constant->size() == 1 && fact(bias).constant->as_double(0) == 0.0) return {named(call, sum)};
+    return {named(call, node(call, "add", {sum, bias}))};
+  }
+  const Outlet weights = cast(call, filter, fact(input).dtype);
+  const Outlet bias = cast(call, wire(call.argument("bias"), fact(input).dtype), fact(input).dtype);
+  return {named(call, node(call, "linear", {input, weights, bias}))};
+}
+
+std::vector<Value> Importer::tract_softmax(const PrimitiveCall& call) {
+  const Outlet x = wire(call.arguments[0]);
+  const auto wanted = wanted_type(call);
+  if (fact(x).quant && wanted && wanted->quant && item_size(wanted->dtype) == 1 && call.name == "softmax") {
+    return add_row(call, "nnefrun_qsoftmax", {x}, {1},
+                   {attribute(call.argument("axes"), call, "axes"), Attribute(quant_type_text(wanted->dtype, wanted->quant))});
+  }
+  if (fact(x).quant) return *through_floats(call);
+  return generic(call);
+}
+
+// -------------------------------------------------------------------------------------------- loops and sub-models
+
+std::vector<Value> Importer::tract_scan(const PrimitiveCall& call) {
+  const Value& body_name = call.argument("body");
+  const FragmentDefinition* fragment = body_name.is_string() ? call.expander->find_fragment(body_name.as_string()) : nullptr;
+  if (fragment == nullptr || !fragment->has_body) {
+    throw fail(call, "unknown-operation", "there is no fragment `" + (body_name.is_string() ? body_name.as_string() : "?") + "` for the loop's body");
+  }
+  const auto sanitized = [](std::string_view name) {
+    std::string out(name);
+    for (char& c : out) {
+      if (std::isalnum(static_cast<unsigned char>(c)) == 0) c = '_';
+    }
+    if (!out.empty() && std::isalpha(static_cast<unsigned char>(out[0])) == 0) out.insert(out.begin(), '_');
+    return out;
+  };
+  const auto matches = [&](const Value& text, std::string_view name) {
+    return text.is_string() && (text.as_string() == name || sanitized(text.as_string()) == name || sanitized(name) == text.as_string());
+  };
+  const auto tuples = [&](std::string_view parameter, size_t least) {
+    const Value& list = call.argument(parameter);
+    std::vector<Value::List> out;
+    if (list.is_absent()) return out;
+    const std::vector<Value> items = list.is_array() ? list.items() : std::vector<Value>{list};
+    for (const Value& item : items) {
+      if (!item.is_list() || item.items().size() < least) {
+        throw fail(call, "attribute-type", "argument `" + std::string(parameter) + "` must list tuples of at least " + std::to_string(least) + " items");
+      }
+      out.push_back(item.items());
+    }
+    return out;
+  };
+  const auto integer = [&](const Value& value) -> int64_t {
+    const auto known = symbolic(value);
+    if (!known || known->dims.size() != 1 || !known->dims[0].is_constant()) throw fail(call, "attribute-type", "an integer is expected");
+    return known->dims[0].value();
+  };
+  const auto scans = tuples("scan", 3), fulls = tuples("full", 2), states = tuples("state", 3), outputs = tuples("output", 3);
+
+  Importer body(document_, sources_, options_, this);
+  std::vector<Value> arguments;
+  std::vector<Outlet> inputs;
+  Attribute::List kinds, axes, chunks, state_results;
+  std::vector<std::pair<std::string, Value>> pending_states;  // result name for each state, in input order
+  std::vector<const Value*> next_names;
+  for (const Parameter& parameter : fragment->parameters) {
+    const auto find = [&](const std::vector<Value::List>& lists) -> const Value::List* {
+      for (const auto& list : lists) {
+        if (matches(list[0], parameter.name)) return &list;
+      }
+      return nullptr;
+    };
+    Fact inner;
+    std::string kind;
+    int64_t axis = 0, chunk = 0;
+    if (const auto* scan = find(scans)) {
+      kind = "scan";
+      inputs.push_back(wire((*scan)[1]));
+      axis = integer((*scan)[2]);
+      chunk = scan->size() > 3 ? integer((*scan)[3]) : 1;
+      inner = fact(inputs.back());
+      if (axis < 0 || axis >= inner.rank()) throw fail(call, "axis-out-of-range", "axis " + std::to_string(axis) + " of `" + std::string(parameter.name) + "` is out of range");
+      if (chunk == 0) throw fail(call, "attribute-range", "a chunk of 0 is not allowed");
+      inner.shape[static_cast<size_t>(axis)] = Dim(chunk < 0 ? -chunk : chunk);
+      inner.constant = nullptr;
+      inner.dims = nullptr;
+    } else if (const auto* full = find(fulls)) {
+      kind = "full";
+      inputs.push_back(wire((*full)[1]));
+      inner = fact(inputs.back());
+    } else if (const auto* state = find(states)) {
+      kind = "state";
+      inputs.push_back(wire((*state)[1]));
+      inner = fact(inputs.back());
+      inner.constant = nullptr;
+      inner.dims = nullptr;
+      next_names.push_back(&(*state)[2]);
+    } else {
+      throw fail(call, "missing-argument", "parameter `" + std::string(parameter.name) + "` of the body is bound by no list");
+    }
+    Fact external = inner;
+    external.constant = nullptr;
+    external.dims = nullptr;
+    const Outlet outlet = body.graph_.add_external(external, std::string(parameter.name), call.where);
+    body.graph_.mutable_fact(outlet).dims = inner.dims;
+    arguments.push_back(body.add_entry(outlet));
+    kinds.emplace_back(kind);
+    axes.emplace_back(axis);
+    chunks.emplace_back(chunk);
+  }
+  const std::vector<Value> results = call.expander->expand_fragment(*fragment, arguments, body, call.where);
+  const auto result_index = [&](const Value& name) -> int64_t {
+    for (size_t i = 0; i < fragment->results.size(); ++i) {
+      if (matches(name, fragment->results[i].name)) return static_cast<int64_t>(i);
+    }
+    throw fail(call, "unknown-identifier", "the body has no result " + name.to_string());
+  };
+  for (size_t i = 0; i < results.size(); ++i) {
+    body.graph_.outputs.push_back({body.wire(results[i]), std::string(fragment->results[i].name)});
+  }
+  body.graph_.name = std::string(fragment->name);
+  for (const auto& symbol : body.graph_.symbols) graph_.declare_symbol(symbol);
+  for (const Value* name : next_names) state_results.emplace_back(result_index(*name));
+  Attribute::List output_results, output_kinds, output_axes, output_chunks;
+  for (const auto& output : outputs) {
+    output_results.emplace_back(result_index(output[0]));
+    if (!output[1].is_string()) throw fail(call, "attribute-type", "an output is 'full' or 'last'");
+    const bool full = output[1].as_string() == "full";
+    output_kinds.emplace_back(output[1].as_string());
+    output_axes.emplace_back(full ? integer(output[2]) : 0);
+    output_chunks.emplace_back(full ? (output.size() > 3 ? integer(output[3]) : 1) : 0);
+  }
+  const auto optional_integer = [&](std::string_view parameter) {
+    const Value& value = call.argument(parameter);
+    return value.is_absent() ? 0 : value.is_logical() ? (value.as_logical() ? 1 : 0) : integer(value);
+  };
+  const auto count = static_cast<uint32_t>(inputs.size());
+  std::vector<Value> made = add_row(
+      call, "nnefrun_scan", std::move(inputs), {count},
+      {Attribute(std::string(fragment->name)), kinds, axes, chunks, state_results, output_results, output_kinds, output_axes,
+       output_chunks, Attribute(optional_integer("skip")), Attribute(optional_integer("reset_every_turn") != 0)},
+      {std::make_shared<const Graph>(std::move(body.graph_))});
+  std::vector<Value> list = made.size() == 1 && made[0].is_array() ? made[0].items() : made;
+  for (size_t i = 0; i < list.size() && i < call.result_names.size(); ++i) named(call, wire(list[i]), i);
+  // The declaration has one array of results; the text destructures them one by one.
+  if (call.declaration != nullptr && call.declaration->results.size() == 1) return {list.size() == 1 ? list[0] : Value::tuple(list)};
+  return list;
+}
+
+std::vector<Value> Importer::tract_submodel(const PrimitiveCall& call) {
+  const Value& label = call.argument("label");
+  if (!label.is_string()) throw fail(call, "attribute-type", "argument `label` must be a string");
+  auto body = sources_.submodel ? sources_.submodel(label.as_string()) : nullptr;
+  if (!body) throw fail(call, "submodel-missing", "the archive holds no sub-model `" + label.as_string() + "`");
+  const Value& given = call.arguments[0];
+  std::vector<Outlet> inputs;
+  for (const Value& item : given.is_list() ? given.items() : std::vector<Value>{given}) inputs.push_back(wire(item));
+  const auto count = static_cast<uint32_t>(inputs.size());
+  std::vector<Value> made = add_row(call, "tract_core_submodel", std::move(inputs), {count}, {Attribute(label.as_string())}, {std::move(body)});
+  std::vector<Value> list = made.size() == 1 && made[0].is_array() ? made[0].items() : made;
+  for (size_t i = 0; i < list.size() && i < call.result_names.size(); ++i) named(call, wire(list[i]), i);
+  if (call.declaration != nullptr && call.declaration->results.size() == 1) return {list.size() == 1 ? list[0] : Value::tuple(list)};
+  return list;
+}
+
+// ---------------------------------------------------------------------------------------------------- extensions
+
+void Importer::tract_assertion(std::string_view text, const SourceLocation& where) {
+  Assertion assertion;
+  assertion.text = std::string(text);
+  std::string_view relation = text;
+  if (const size_t colon = text.find(':'); colon != std::string_view::npos) {
+    assertion.scenario = std::string(text.substr(0, colon));
+    relation = text.substr(colon + 1);
+  }
+  static constexpr std::string_view kRelations[] = {"==", "<=", ">=", "<", ">"};
+  for (const auto symbol : kRelations) {
+    const size_t at = relation.find(symbol);
+    if (at == std::string_view::npos) continue;
+    try {
+      std::map<std::string, Dim, std::less<>> set;
+      for (const auto& entry : options_.set_symbols) set.emplace(entry.first, Dim(entry.second));
+      const Dim left = parse_dim(relation.substr(0, at)).substitute(set);
+      const Dim right = parse_dim(relation.substr(at + symbol.size())).substitute(set);
+      assertion.equality = symbol == "==";
+      assertion.expression = symbol == "==" || symbol == ">=" ? left - right
+                             : symbol == "<="                 ? right - left
+                             : symbol == ">"                  ? left - right - Dim(1)
+                                                              : right - left - Dim(1);
+    } catch (Error& error) {
+      error.at(where);
+      throw;
+    }
+    graph_.assertions.push_back(std::move(assertion));
+    return;
+  }
+  throw Error("assertion-syntax", "tract_assert wants a relation (==, <=, >=, <, >), not `" + std::string(text) + "`", where);
+}
+
+void Importer::extension(const Extension& extension, const SourceLocation& where) {
+  static constexpr std::string_view kRegistries[] = {"tract_nnef", "tract_core", "tract_resource", "tract_onnx", "tract_pulse",
+                                                     "pulse", "tract_extra", "tract_transformers"};
+  if (extension.name == "tract_registry") {
+    if (std::find(std::begin(kRegistries), std::end(kRegistries), extension.payload) == std::end(kRegistries)) {
+      // torch_to_nnef lists several in one line
+      size_t at = 0;
+      while (at < extension.payload.size()) {
+        const size_t end = std::min(extension.payload.find(' ', at), extension.payload.size());
+        const std::string_view word = extension.payload.substr(at, end - at);
+        if (!word.empty() && std::find(std::begin(kRegistries), std::end(kRegistries), word) == std::end(kRegistries)) {
+          throw Error("registry-unknown", "there is no registry `" + std::string(word) + "`", where);
+        }
+        at = end + 1;
+      }
+    }
+  } else if (extension.name == "tract_symbol") {
+    graph_.declare_symbol(extension.payload);
+  } else if (extension.name == "tract_assert") {
+    tract_assertion(extension.payload, where);
+  }
+}
+
+void Importer::read_properties(Expander& expander) {
+  const FragmentDefinition* fragment = expander.find_fragment("tract_core_properties");
+  if (fragment == nullptr || !fragment->has_body || !fragment->parameters.empty()) return;
+  const std::vector<Value> results = expander.expand_fragment(*fragment, {}, *this, fragment->locate(fragment->place));
+  if (results.size() != 1 || !results[0].is_array()) return;
+  for (const Value& property : results[0].items()) {
+    if (!property.is_list() || property.items().size() != 2 || !property.items()[0].is_string()) continue;
+    const Fact& value = fact(wire(property.items()[1]));
+    if (value.constant) graph_.properties.emplace_back(property.items()[0].as_string(), *value.constant);
+  }
+}
+
+// ------------------------------------------------------------------------------------------------------- the table
+
+Importer::Adapter Importer::find_adapter(std::string_view name, Dialect dialect) {
+  static const std::map<std::string_view, Adapter> kKhronos = {
+      {"external", &Importer::khronos_external}, {"constant", &Importer::khronos_constant},
+      {"variable", &Importer::khronos_variable}, {"update", &Importer::khronos_update},
+      {"cast", &Importer::khronos_cast},         {"slice", &Importer::khronos_slice},
+  };
+  static const std::map<std::string_view, Adapter> kTract = [] {
+    std::map<std::string_view, Adapter> table = {
+        {"external", &Importer::tract_external}, {"tract_core_external", &Importer::tract_external},
+        {"variable", &Importer::tract_variable}, {"constant", &Importer::khronos_constant},
+        {"update", &Importer::khronos_update},   {"select", &Importer::tract_select},
+        {"slice", &Importer::tract_slice},       {"tract_core_dyn_slice", &Importer::tract_dyn_slice},
+        {"concat", &Importer::tract_concat},     {"stack", &Importer::tract_concat},
+        {"tile", &Importer::tract_tile},         {"pad", &Importer::tract_pad},
+        {"conv", &Importer::tract_conv},         {"deconv", &Importer::tract_deconv},
+        {"max_pool", &Importer::tract_pool},     {"max_pool_with_index", &Importer::tract_pool_with_index},
+        {"matmul", &Importer::tract_matmul},     {"linear", &Importer::tract_linear},
+        {"softmax", &Importer::tract_softmax},   {"tract_core_softmax", &Importer::tract_softmax},
+        {"tract_core_cast", &Importer::tract_cast}, {"copy", &Importer::tract_copy},
+        {"tract_core_shape_of", &Importer::tract_shape_of}, {"tract_core_range", &Importer::tract_range},
+        {"tract_core_scan", &Importer::tract_scan}, {"tract_core_submodel", &Importer::tract_submodel},
+        {"tract_resource_get", &Importer::tract_resource},
+        {"cast", &Importer::khronos_cast},
+    };
+    for (const char* op : {"add", "sub", "mul", "div", "pow", "eq", "ne", "lt", "gt", "le", "ge", "and", "or", "min", "max",
+                           "tract_core_xor", "tract_core_bitand", "tract_core_bitor", "tract_core_bitxor", "tract_shl", "tract_shr"}) {
+      table.emplace(op, &Importer::tract_binary);
+    }
+    for (const char* op : {"round", "recip", "square", "tract_core_bitnot"}) table.emplace(op, &Importer::tract_unary);
+    return table;
+  }();
+  if (dialect == Dialect::engine) return nullptr;
+  const auto& table = dialect == Dialect::tract ? kTract : kKhronos;
+  const auto it = table.find(name);
+  return it == table.end() ? nullptr : it->second;
+}
+
+}  // namespace nnefrun
