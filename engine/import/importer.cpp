@@ -164,12 +164,10 @@ Outlet Importer::wire(const Value& value, std::optional<DataType> type) {
   if (value.is_wire()) {
     Entry& e = entries_[value.as_wire().id];
     if (e.outlet) return *e.outlet;
-    if (const auto constant = std::all_of(e.dims.begin(), e.dims.end(), [](const Dim& d) { return d.is_constant(); })) {
-      static_cast<void>(constant);
-      Tensor t = Tensor::zeros(type.value_or(DataType::i64), {});
+    if (std::all_of(e.dims.begin(), e.dims.end(), [](const Dim& d) { return d.is_constant(); })) {
       Shape shape;
       for (const Dim& d : e.shape) shape.push_back(d.value());
-      t = Tensor::zeros(t.dtype(), shape);
+      Tensor t = Tensor::zeros(type.value_or(DataType::i64), shape);
       for (size_t i = 0; i < e.dims.size(); ++i) {
         store_literal(Value::integer(e.dims[i].value()), t.dtype(), t, static_cast<int64_t>(i));
       }
@@ -380,6 +378,7 @@ std::vector<Value> Importer::generic_as(const PrimitiveCall& call, std::string_v
   // condition has a type of its own).
   std::optional<DataType> type;
   for (const uint32_t index : signature.tensors) {
+    if (document_.dialect == Dialect::engine) break;  // there a literal has its own type: f32, i64 or bool
     const auto look = [&](const Value& value) {
       const Fact* f = fact_if_wire(value);
       if (f == nullptr || is_block_quantized(f->dtype)) return;
@@ -437,6 +436,9 @@ std::vector<Value> Importer::generic_as(const PrimitiveCall& call, std::string_v
 // ------------------------------------------------------------------------------------------------------ sink
 
 bool Importer::is_primitive(std::string_view name) {
+  if (document_.dialect == Dialect::engine && (name == "nnefrun_floor_div" || name == "nnefrun_ceil_div" || name == "nnefrun_broadcast")) {
+    return true;  // shape arithmetic, see symbolic.cpp
+  }
   return find_adapter(name, document_.dialect) != nullptr || find_op(name) != nullptr;
 }
 

@@ -3,7 +3,8 @@
 //
 //   importer.cpp   values, constants, attributes, the path that all rows share
 //   khronos.cpp    what the Khronos dialect asks for beyond that path
-//   tract.cpp      what tract's dialect means: type promotion, clamped slices, its layouts, loops and sub-models
+//   tract.cpp      what tract's dialect means: type promotion, clamped slices, its layouts
+//   bodies.cpp     loops and sub-models, whose bodies are graphs of their own
 //   quantized.cpp  quantised types of tract's dialect
 //   symbolic.cpp   shape arithmetic: operations on symbolic integers that never reach the graph
 #pragma once
@@ -18,6 +19,7 @@
 
 #include "engine/graph/graph.h"
 #include "engine/graph/op_def.h"
+#include "engine/ops/quant_types.h"
 #include "nnef_parser/expand.h"
 #include "nnef_parser/quantization_file.h"
 #include "nnef_parser/tensor_file.h"
@@ -43,6 +45,10 @@ struct ImportOptions {
 
 // Throws Error with the place in the text and the chain of fragment calls.
 Graph import_document(const Document& document, const ImportSources& sources, const ImportOptions& options = {});
+
+// The value behind a key of a JSON resource (tract-opl 1.6): "a.b[2].c", an optional leading `$`. Throws
+// Error[resource-json], Error[resource-key].
+Value json_value(const std::string& text, const std::string& key, const std::string& file);
 
 // Every operation of the document that the engine lacks, each once for each place that calls it; empty when all exist.
 std::vector<Error> unsupported_operations(const Document& document);
@@ -149,6 +155,12 @@ class Importer : public Sink {
   std::vector<Value> tract_range(const PrimitiveCall& call);
   std::vector<Value> tract_scan(const PrimitiveCall& call);
   std::vector<Value> tract_submodel(const PrimitiveCall& call);
+  std::vector<Value> engine_scan(const PrimitiveCall& call);
+  std::vector<Value> engine_submodel(const PrimitiveCall& call);
+  // A loop or sub-model's results, one value each, however the declaration groups them.
+  std::vector<Value> spread(const PrimitiveCall& call, std::vector<Value> made);
+  // A fragment of the document as a graph of its own, with inputs of these types.
+  Graph body_graph(const PrimitiveCall& call, const FragmentDefinition& fragment, const std::vector<Fact>& inputs);
   std::vector<Value> tract_resource(const PrimitiveCall& call);
   std::vector<Value> tract_dyn_slice(const PrimitiveCall& call);
   void tract_assertion(std::string_view text, const SourceLocation& where);
@@ -156,18 +168,14 @@ class Importer : public Sink {
   void read_properties(Expander& expander);
 
   // --- quantized.cpp ---
-  struct QuantizedType {
-    DataType dtype;
-    std::optional<AffineQuantization> quant;
-  };
   // The type that graph.quant gives to the first result of a call, or to a name.
-  std::optional<QuantizedType> wanted_type(std::string_view name) const;
-  std::optional<QuantizedType> wanted_type(const PrimitiveCall& call) const;
-  Outlet cast_to(const PrimitiveCall& call, Outlet outlet, const QuantizedType& type, std::string name = {});
+  std::optional<ItemType> wanted_type(std::string_view name) const;
+  std::optional<ItemType> wanted_type(const PrimitiveCall& call) const;
+  Outlet cast_to(const PrimitiveCall& call, Outlet outlet, const ItemType& type, std::string name = {});
   // Arithmetic on quantised operands: dequantised, computed in f32, quantised to the wanted type.
   std::optional<std::vector<Value>> through_floats(const PrimitiveCall& call);
   Outlet dequantized_wire(const PrimitiveCall& call, const Value& value);
-  std::vector<Value> requantized(const PrimitiveCall& call, Outlet value, const std::optional<QuantizedType>& type);
+  std::vector<Value> requantized(const PrimitiveCall& call, Outlet value, const std::optional<ItemType>& type);
 
   // --- symbolic.cpp ---
   std::optional<std::vector<Value>> try_symbolic(const PrimitiveCall& call);

@@ -2,33 +2,32 @@
 // computes on codes is composed of casts to f32, the operation, and a cast to the type that graph.quant wants.
 
 #include "engine/import/importer.h"
-#include "engine/ops/quant_types.h"
 #include "quant/code_format.h"
 
 namespace nnefrun {
 
-std::optional<Importer::QuantizedType> Importer::wanted_type(std::string_view name) const {
+std::optional<ItemType> Importer::wanted_type(std::string_view name) const {
   const auto it = quantization_.find(name);
   if (it == quantization_.end()) return std::nullopt;
   const auto format = code_format_of(*it->second, Dialect::tract);
   if (!format) throw Error("quant-operation", "graph.quant uses `" + it->second->operation + "`, which tract's dialect does not know", it->second->operation_where);
   const auto affine = format->affine();
   if (!affine) throw Error("quant-argument", "a quantised type needs one scale and one zero point", it->second->where);
-  if (format->bits == 8) return QuantizedType{format->is_signed ? DataType::i8 : DataType::u8, affine};
-  if (format->bits == 32 && format->is_signed) return QuantizedType{DataType::i32, affine};
-  if (format->bits == 32) return QuantizedType{DataType::u32, std::nullopt};
+  if (format->bits == 8) return ItemType{format->is_signed ? DataType::i8 : DataType::u8, affine};
+  if (format->bits == 32 && format->is_signed) return ItemType{DataType::i32, affine};
+  if (format->bits == 32) return ItemType{DataType::u32, std::nullopt};
   throw Error("quant-bits", "a quantised type has 8 or 32 bits, not " + std::to_string(format->bits), it->second->where);
 }
 
-std::optional<Importer::QuantizedType> Importer::wanted_type(const PrimitiveCall& call) const {
+std::optional<ItemType> Importer::wanted_type(const PrimitiveCall& call) const {
   if (call.result_names.empty() || call.result_names[0].empty()) return std::nullopt;
   return wanted_type(call.result_names[0]);
 }
 
-Outlet Importer::cast_to(const PrimitiveCall& call, Outlet outlet, const QuantizedType& type, std::string name) {
+Outlet Importer::cast_to(const PrimitiveCall& call, Outlet outlet, const ItemType& type, std::string name) {
   const Fact& f = fact(outlet);
   if (f.dtype == type.dtype && f.quant == type.quant) return outlet;
-  return node(call, "tract_core_cast", {outlet}, {Attribute(quant_type_text(type.dtype, type.quant))}, std::move(name));
+  return node(call, "tract_core_cast", {outlet}, {Attribute(item_type_text(type))}, std::move(name));
 }
 
 Outlet Importer::dequantized_wire(const PrimitiveCall& call, const Value& value) {
@@ -36,7 +35,7 @@ Outlet Importer::dequantized_wire(const PrimitiveCall& call, const Value& value)
   return fact(outlet).quant ? node(call, "tract_core_cast", {outlet}, {Attribute("f32")}) : outlet;
 }
 
-std::vector<Value> Importer::requantized(const PrimitiveCall& call, Outlet value, const std::optional<QuantizedType>& type) {
+std::vector<Value> Importer::requantized(const PrimitiveCall& call, Outlet value, const std::optional<ItemType>& type) {
   if (!type) return {named(call, value)};
   return {named(call, cast_to(call, value, *type))};
 }
@@ -61,11 +60,11 @@ bool moves_codes(std::string_view op) {
 
 std::optional<std::vector<Value>> Importer::through_floats(const PrimitiveCall& call) {
   if (moves_codes(call.name)) return std::nullopt;
-  std::optional<QuantizedType> first;
+  std::optional<ItemType> first;
   for (const Value& argument : call.arguments) {
     const Fact* f = fact_if_wire(argument);
     if (f != nullptr && f->quant) {
-      first = QuantizedType{f->dtype, f->quant};
+      first = ItemType{f->dtype, f->quant};
       break;
     }
   }

@@ -44,6 +44,9 @@ std::optional<Dim> combine(std::string_view op, const Dim& a, const Dim& b) {
     if (!b.is_constant()) return Dim::exact_div(a, b);
     return Dim::floor_div(a, b.value());
   }
+  if (op == "nnefrun_floor_div") return Dim::floor_div(a, b);
+  if (op == "nnefrun_ceil_div") return b.is_constant() ? std::optional<Dim>(Dim::ceil_div(a, b.value())) : std::nullopt;
+  if (op == "nnefrun_broadcast") return Dim::broadcast(a, b);
   // Comparisons are decided only when the difference is a constant or has a known sign.
   const Dim difference = a - b;
   const auto sign = [&]() -> std::optional<int> {
@@ -58,6 +61,11 @@ std::optional<Dim> combine(std::string_view op, const Dim& a, const Dim& b) {
   if (op == "gt") return Dim(*sign > 0);
   if (op == "ge") return Dim(*sign >= 0);
   return std::nullopt;
+}
+
+bool is_arithmetic(std::string_view op) {
+  return op == "add" || op == "sub" || op == "mul" || op == "div" || op == "min" || op == "max" ||
+         op == "nnefrun_floor_div" || op == "nnefrun_ceil_div" || op == "nnefrun_broadcast";
 }
 
 bool is_comparison(std::string_view op) {
@@ -83,13 +91,13 @@ std::optional<std::vector<Value>> Importer::try_symbolic(const PrimitiveCall& ca
     return std::vector<Value>{add_symbolic(std::move(shape), std::move(values))};
   };
 
-  if (op == "add" || op == "sub" || op == "mul" || op == "div" || op == "min" || op == "max" || is_comparison(op)) {
+  if (is_arithmetic(op) || is_comparison(op)) {
     if (call.arguments.size() < 2) return std::nullopt;
     const auto a = symbolic(first), b = symbolic(call.arguments[1]);
     if (!a || !b) return std::nullopt;
     const auto sa = constant_shape(a->shape), sb = constant_shape(b->shape);
     if (!sa || !sb) return std::nullopt;
-    const Shape shape = broadcast_leading(op, {&*sa, &*sb});
+    const Shape shape = broadcast_leading(op, std::vector<const Shape*>{&*sa, &*sb});
     Dims out;
     for (int64_t i = 0; i < volume_of(shape); ++i) {
       const auto value = combine(op, a->dims[broadcast_index(*sa, shape, i)], b->dims[broadcast_index(*sb, shape, i)]);

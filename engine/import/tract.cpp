@@ -3,9 +3,8 @@
 #include <algorithm>
 
 #include "engine/import/importer.h"
-#include "engine/ops/quant_types.h"
 #include "engine/ops/support.h"
-#include "io/json.h"
+#include "nnef_parser/stdlib.h"
 
 namespace nnefrun {
 namespace {
@@ -32,11 +31,6 @@ std::optional<DataType> super_type(DataType a, DataType b) {
   const auto x = place(a), y = place(b);
   if (x.first == 0 || x.first != y.first) return std::nullopt;
   return x.second > y.second ? a : b;
-}
-
-bool is_logic(std::string_view op) {
-  return op == "and" || op == "or" || op == "tract_core_xor" || op == "tract_core_bitand" || op == "tract_core_bitor" ||
-         op == "tract_core_bitxor";
 }
 
 }  // namespace
@@ -88,7 +82,6 @@ std::vector<Value> Importer::tract_binary(const PrimitiveCall& call) {
   if (type == DataType::boolean && row == "tract_core_bitand") row = "and";
   if (type == DataType::boolean && row == "tract_core_bitor") row = "or";
   if (type == DataType::boolean && row == "tract_core_bitxor") row = "tract_core_xor";
-  static_cast<void>(is_logic);
   std::vector<Outlet> inputs;
   for (const Value* value : {&a, &b}) {
     const Outlet outlet = wire(*value, type);
@@ -136,7 +129,7 @@ std::vector<Value> Importer::tract_external(const PrimitiveCall& call) {
   }
   const Value& text = call.argument("datum_type");
   if (!text.is_string()) throw fail(call, "attribute-type", "argument `datum_type` must be a string");
-  const auto type = parse_quant_type(text.as_string());
+  const auto type = parse_item_type(text.as_string());
   if (!type) throw fail(call, "dtype-unknown", "there is no element type `" + text.as_string() + "`");
   return {external_of(call, type->dtype == DataType::dim ? DataType::i64 : type->dtype, type->quant)};
 }
@@ -177,16 +170,16 @@ std::vector<Value> Importer::tract_resource(const PrimitiveCall& call) {
 std::vector<Value> Importer::tract_cast(const PrimitiveCall& call) {
   const Value& to = call.argument("to");
   const auto wanted = wanted_type(call);
-  std::optional<QuantizedType> type;
+  std::optional<ItemType> type;
   if (to.is_string() && !to.as_string().empty()) {
-    const auto parsed = parse_quant_type(to.as_string());
+    const auto parsed = parse_item_type(to.as_string());
     if (!parsed) throw fail(call, "dtype-unknown", "there is no element type `" + to.as_string() + "`");
-    type = QuantizedType{parsed->dtype == DataType::dim ? DataType::i64 : parsed->dtype, parsed->quant};
+    type = ItemType{parsed->dtype == DataType::dim ? DataType::i64 : parsed->dtype, parsed->quant};
   }
   if (wanted) type = wanted;
   if (!type) throw fail(call, "missing-argument", "argument `to` is missing, and graph.quant does not name the result");
   const Outlet input = wire(call.arguments[0]);
-  return {named(call, node(call, "tract_core_cast", {input}, {Attribute(quant_type_text(type->dtype, type->quant))}))};
+  return {named(call, node(call, "tract_core_cast", {input}, {Attribute(item_type_text(*type))}))};
 }
 
 std::vector<Value> Importer::tract_copy(const PrimitiveCall& call) {
@@ -314,10 +307,10 @@ std::vector<Value> Importer::tract_concat(const PrimitiveCall& call) {
   const Value& values = call.arguments[0];
   const std::vector<Value> items = values.is_list() ? values.items() : std::vector<Value>{values};
   const auto wanted = wanted_type(call);
-  std::optional<QuantizedType> type = wanted;
+  std::optional<ItemType> type = wanted;
   for (const Value& item : items) {
     const Fact* f = fact_if_wire(item);
-    if (f != nullptr && !type) type = QuantizedType{f->dtype, f->quant};
+    if (f != nullptr && !type) type = ItemType{f->dtype, f->quant};
   }
   std::vector<Outlet> inputs;
   for (const Value& item : items) {
@@ -379,7 +372,7 @@ std::vector<Value> Importer::tract_conv(const PrimitiveCall& call) {
   const auto list = [&](std::string_view name) { return attribute(call.argument(name), call, name); };
   if (codes) {
     const auto wanted = wanted_type(call);
-    const std::string to = wanted ? quant_type_text(wanted->dtype, wanted->quant) : "i32";
+    const std::string to = wanted ? item_type_text(*wanted) : "i32";
     if (fact(bias).rank() == 0 && fact(bias).constant && fact(bias).constant->as_int(0) == 0) {
       return add_row(call, "nnefrun_qconv", {input, filter}, {1, 1, 0},
                      {list("padding"), list("stride"), list("dilation"), Attribute(groups), Attribute(to)});
@@ -447,13 +440,13 @@ std::vector<Value> Importer::tract_matmul(const PrimitiveCall& call) {
   const bool tb = attribute(call.argument("transposeB"), call, "transposeB") == Attribute(true);
   const auto wanted = wanted_type(call);
   if (fact(a).quant || fact(b).quant) {
-    std::optional<QuantizedType> type = wanted;
+    std::optional<ItemType> type = wanted;
     if (!type && fact(a).quant && fact(b).quant) {
-      type = QuantizedType{DataType::i32, AffineQuantization{0, fact(a).quant->scale * fact(b).quant->scale}};
+      type = ItemType{DataType::i32, AffineQuantization{0, fact(a).quant->scale * fact(b).quant->scale}};
     }
     if (!type) throw fail(call, "dtype-mismatch", "one operand is quantised and the other is not");
     return add_row(call, "nnefrun_qmatmul", {a, b}, {1, 1, 0},
-                   {Attribute(ta), Attribute(tb), Attribute(quant_type_text(type->dtype, type->quant))});
+                   {Attribute(ta), Attribute(tb), Attribute(item_type_text(*type))});
   }
   // A packed weight may have fewer axes than what it multiplies: it gets leading ones.
   const auto lift = [&](Outlet& packed, Outlet other) {
@@ -480,16 +473,13 @@ std::vector<Value> Importer::tract_linear(const PrimitiveCall& call) {
   if (fact(input).quant && fact(filter).quant) {
     const Outlet bias = wire(call.argument("bias"), DataType::i32);
     const auto wanted = wanted_type(call);
-    const QuantizedType type = wanted ? *wanted
-                                      : QuantizedType{DataType::i32, AffineQuantization{0, fact(input).quant->scale * fact(filter).quant->scale}};
+    const ItemType type = wanted ? *wanted
+                                      : ItemType{DataType::i32, AffineQuantization{0, fact(input).quant->scale * fact(filter).quant->scale}};
     return add_row(call, "nnefrun_qmatmul", {input, filter, bias}, {1, 1, 1},
-                   {Attribute(false), Attribute(true), Attribute(quant_type_text(type.dtype, type.quant))});
+                   {Attribute(false), Attribute(true), Attribute(item_type_text(type))});
   }
   if (is_block_quantized(fact(filter).dtype) || fact(input).rank() != 2 || fact(filter).rank() != 2) {
-    PrimitiveCall product = call;  // by its definition: matmul and add
-    static const FragmentDefinition* const kMatmul = nullptr;
-    static_cast<void>(kMatmul);
-    Outlet weights = filter;
+    Outlet weights = filter;  // by its definition: a product and a sum
     if (fact(filter).rank() < fact(input).rank()) {
       std::vector<int64_t> axes;
       for (int i = 0; i < fact(input).rank() - fact(filter).rank(); ++i) axes.push_back(i);
@@ -510,155 +500,10 @@ std::vector<Value> Importer::tract_softmax(const PrimitiveCall& call) {
   const auto wanted = wanted_type(call);
   if (fact(x).quant && wanted && wanted->quant && item_size(wanted->dtype) == 1 && call.name == "softmax") {
     return add_row(call, "nnefrun_qsoftmax", {x}, {1},
-                   {attribute(call.argument("axes"), call, "axes"), Attribute(quant_type_text(wanted->dtype, wanted->quant))});
+                   {attribute(call.argument("axes"), call, "axes"), Attribute(item_type_text(*wanted))});
   }
   if (fact(x).quant) return *through_floats(call);
   return generic(call);
-}
-
-// -------------------------------------------------------------------------------------------- loops and sub-models
-
-std::vector<Value> Importer::tract_scan(const PrimitiveCall& call) {
-  const Value& body_name = call.argument("body");
-  const FragmentDefinition* fragment = body_name.is_string() ? call.expander->find_fragment(body_name.as_string()) : nullptr;
-  if (fragment == nullptr || !fragment->has_body) {
-    throw fail(call, "unknown-operation", "there is no fragment `" + (body_name.is_string() ? body_name.as_string() : "?") + "` for the loop's body");
-  }
-  const auto sanitized = [](std::string_view name) {
-    std::string out(name);
-    for (char& c : out) {
-      if (std::isalnum(static_cast<unsigned char>(c)) == 0) c = '_';
-    }
-    if (!out.empty() && std::isalpha(static_cast<unsigned char>(out[0])) == 0) out.insert(out.begin(), '_');
-    return out;
-  };
-  const auto matches = [&](const Value& text, std::string_view name) {
-    return text.is_string() && (text.as_string() == name || sanitized(text.as_string()) == name || sanitized(name) == text.as_string());
-  };
-  const auto tuples = [&](std::string_view parameter, size_t least) {
-    const Value& list = call.argument(parameter);
-    std::vector<Value::List> out;
-    if (list.is_absent()) return out;
-    const std::vector<Value> items = list.is_array() ? list.items() : std::vector<Value>{list};
-    for (const Value& item : items) {
-      if (!item.is_list() || item.items().size() < least) {
-        throw fail(call, "attribute-type", "argument `" + std::string(parameter) + "` must list tuples of at least " + std::to_string(least) + " items");
-      }
-      out.push_back(item.items());
-    }
-    return out;
-  };
-  const auto integer = [&](const Value& value) -> int64_t {
-    const auto known = symbolic(value);
-    if (!known || known->dims.size() != 1 || !known->dims[0].is_constant()) throw fail(call, "attribute-type", "an integer is expected");
-    return known->dims[0].value();
-  };
-  const auto scans = tuples("scan", 3), fulls = tuples("full", 2), states = tuples("state", 3), outputs = tuples("output", 3);
-
-  Importer body(document_, sources_, options_, this);
-  std::vector<Value> arguments;
-  std::vector<Outlet> inputs;
-  Attribute::List kinds, axes, chunks, state_results;
-  std::vector<std::pair<std::string, Value>> pending_states;  // result name for each state, in input order
-  std::vector<const Value*> next_names;
-  for (const Parameter& parameter : fragment->parameters) {
-    const auto find = [&](const std::vector<Value::List>& lists) -> const Value::List* {
-      for (const auto& list : lists) {
-        if (matches(list[0], parameter.name)) return &list;
-      }
-      return nullptr;
-    };
-    Fact inner;
-    std::string kind;
-    int64_t axis = 0, chunk = 0;
-    if (const auto* scan = find(scans)) {
-      kind = "scan";
-      inputs.push_back(wire((*scan)[1]));
-      axis = integer((*scan)[2]);
-      chunk = scan->size() > 3 ? integer((*scan)[3]) : 1;
-      inner = fact(inputs.back());
-      if (axis < 0 || axis >= inner.rank()) throw fail(call, "axis-out-of-range", "axis " + std::to_string(axis) + " of `" + std::string(parameter.name) + "` is out of range");
-      if (chunk == 0) throw fail(call, "attribute-range", "a chunk of 0 is not allowed");
-      inner.shape[static_cast<size_t>(axis)] = Dim(chunk < 0 ? -chunk : chunk);
-      inner.constant = nullptr;
-      inner.dims = nullptr;
-    } else if (const auto* full = find(fulls)) {
-      kind = "full";
-      inputs.push_back(wire((*full)[1]));
-      inner = fact(inputs.back());
-    } else if (const auto* state = find(states)) {
-      kind = "state";
-      inputs.push_back(wire((*state)[1]));
-      inner = fact(inputs.back());
-      inner.constant = nullptr;
-      inner.dims = nullptr;
-      next_names.push_back(&(*state)[2]);
-    } else {
-      throw fail(call, "missing-argument", "parameter `" + std::string(parameter.name) + "` of the body is bound by no list");
-    }
-    Fact external = inner;
-    external.constant = nullptr;
-    external.dims = nullptr;
-    const Outlet outlet = body.graph_.add_external(external, std::string(parameter.name), call.where);
-    body.graph_.mutable_fact(outlet).dims = inner.dims;
-    arguments.push_back(body.add_entry(outlet));
-    kinds.emplace_back(kind);
-    axes.emplace_back(axis);
-    chunks.emplace_back(chunk);
-  }
-  const std::vector<Value> results = call.expander->expand_fragment(*fragment, arguments, body, call.where);
-  const auto result_index = [&](const Value& name) -> int64_t {
-    for (size_t i = 0; i < fragment->results.size(); ++i) {
-      if (matches(name, fragment->results[i].name)) return static_cast<int64_t>(i);
-    }
-    throw fail(call, "unknown-identifier", "the body has no result " + name.to_string());
-  };
-  for (size_t i = 0; i < results.size(); ++i) {
-    body.graph_.outputs.push_back({body.wire(results[i]), std::string(fragment->results[i].name)});
-  }
-  body.graph_.name = std::string(fragment->name);
-  for (const auto& symbol : body.graph_.symbols) graph_.declare_symbol(symbol);
-  for (const Value* name : next_names) state_results.emplace_back(result_index(*name));
-  Attribute::List output_results, output_kinds, output_axes, output_chunks;
-  for (const auto& output : outputs) {
-    output_results.emplace_back(result_index(output[0]));
-    if (!output[1].is_string()) throw fail(call, "attribute-type", "an output is 'full' or 'last'");
-    const bool full = output[1].as_string() == "full";
-    output_kinds.emplace_back(output[1].as_string());
-    output_axes.emplace_back(full ? integer(output[2]) : 0);
-    output_chunks.emplace_back(full ? (output.size() > 3 ? integer(output[3]) : 1) : 0);
-  }
-  const auto optional_integer = [&](std::string_view parameter) {
-    const Value& value = call.argument(parameter);
-    return value.is_absent() ? 0 : value.is_logical() ? (value.as_logical() ? 1 : 0) : integer(value);
-  };
-  const auto count = static_cast<uint32_t>(inputs.size());
-  std::vector<Value> made = add_row(
-      call, "nnefrun_scan", std::move(inputs), {count},
-      {Attribute(std::string(fragment->name)), kinds, axes, chunks, state_results, output_results, output_kinds, output_axes,
-       output_chunks, Attribute(optional_integer("skip")), Attribute(optional_integer("reset_every_turn") != 0)},
-      {std::make_shared<const Graph>(std::move(body.graph_))});
-  std::vector<Value> list = made.size() == 1 && made[0].is_array() ? made[0].items() : made;
-  for (size_t i = 0; i < list.size() && i < call.result_names.size(); ++i) named(call, wire(list[i]), i);
-  // The declaration has one array of results; the text destructures them one by one.
-  if (call.declaration != nullptr && call.declaration->results.size() == 1) return {list.size() == 1 ? list[0] : Value::tuple(list)};
-  return list;
-}
-
-std::vector<Value> Importer::tract_submodel(const PrimitiveCall& call) {
-  const Value& label = call.argument("label");
-  if (!label.is_string()) throw fail(call, "attribute-type", "argument `label` must be a string");
-  auto body = sources_.submodel ? sources_.submodel(label.as_string()) : nullptr;
-  if (!body) throw fail(call, "submodel-missing", "the archive holds no sub-model `" + label.as_string() + "`");
-  const Value& given = call.arguments[0];
-  std::vector<Outlet> inputs;
-  for (const Value& item : given.is_list() ? given.items() : std::vector<Value>{given}) inputs.push_back(wire(item));
-  const auto count = static_cast<uint32_t>(inputs.size());
-  std::vector<Value> made = add_row(call, "tract_core_submodel", std::move(inputs), {count}, {Attribute(label.as_string())}, {std::move(body)});
-  std::vector<Value> list = made.size() == 1 && made[0].is_array() ? made[0].items() : made;
-  for (size_t i = 0; i < list.size() && i < call.result_names.size(); ++i) named(call, wire(list[i]), i);
-  if (call.declaration != nullptr && call.declaration->results.size() == 1) return {list.size() == 1 ? list[0] : Value::tuple(list)};
-  return list;
 }
 
 // ---------------------------------------------------------------------------------------------------- extensions
@@ -696,20 +541,13 @@ void Importer::tract_assertion(std::string_view text, const SourceLocation& wher
 }
 
 void Importer::extension(const Extension& extension, const SourceLocation& where) {
-  static constexpr std::string_view kRegistries[] = {"tract_nnef", "tract_core", "tract_resource", "tract_onnx", "tract_pulse",
-                                                     "pulse", "tract_extra", "tract_transformers"};
   if (extension.name == "tract_registry") {
-    if (std::find(std::begin(kRegistries), std::end(kRegistries), extension.payload) == std::end(kRegistries)) {
-      // torch_to_nnef lists several in one line
-      size_t at = 0;
-      while (at < extension.payload.size()) {
-        const size_t end = std::min(extension.payload.find(' ', at), extension.payload.size());
-        const std::string_view word = extension.payload.substr(at, end - at);
-        if (!word.empty() && std::find(std::begin(kRegistries), std::end(kRegistries), word) == std::end(kRegistries)) {
-          throw Error("registry-unknown", "there is no registry `" + std::string(word) + "`", where);
-        }
-        at = end + 1;
-      }
+    size_t at = 0;  // torch_to_nnef lists several in one line
+    while (at < extension.payload.size()) {
+      const size_t end = std::min(extension.payload.find(' ', at), extension.payload.size());
+      const std::string_view word = extension.payload.substr(at, end - at);
+      if (!word.empty() && !is_registry(word)) throw Error("registry-unknown", "there is no registry `" + std::string(word) + "`", where);
+      at = end + 1;
     }
   } else if (extension.name == "tract_symbol") {
     graph_.declare_symbol(extension.payload);
@@ -763,8 +601,12 @@ Importer::Adapter Importer::find_adapter(std::string_view name, Dialect dialect)
     for (const char* op : {"round", "recip", "square", "tract_core_bitnot"}) table.emplace(op, &Importer::tract_unary);
     return table;
   }();
-  if (dialect == Dialect::engine) return nullptr;
-  const auto& table = dialect == Dialect::tract ? kTract : kKhronos;
+  static const std::map<std::string_view, Adapter> kEngine = {
+      {"tract_core_external", &Importer::tract_external}, {"variable", &Importer::tract_variable},
+      {"update", &Importer::khronos_update},              {"nnefrun_scan", &Importer::engine_scan},
+      {"tract_core_submodel", &Importer::engine_submodel},
+  };
+  const auto& table = dialect == Dialect::engine ? kEngine : dialect == Dialect::tract ? kTract : kKhronos;
   const auto it = table.find(name);
   return it == table.end() ? nullptr : it->second;
 }

@@ -1,0 +1,98 @@
+#include "engine/ops/registry.h"
+
+#include <algorithm>
+#include <memory>
+#include <unordered_map>
+
+#include "nnef_parser/stdlib.h"
+
+namespace nnefrun {
+namespace {
+
+// Every family, once. A new file of rows is added here and in registry.h.
+std::vector<std::span<const OpDef>> families() {
+  return {source_rows(), random_rows(), unary_rows(), elementwise_rows(), shape_rows(), slice_rows(), conv_rows(),
+          pooling_rows(), roi_rows(), resize_rows(), grid_rows(), normalization_rows(), attention_rows(), expert_rows()};
+}
+
+Attribute attribute_of(const Value& value) {
+  switch (value.kind()) {
+    case Value::Kind::integer: return value.as_integer();
+    case Value::Kind::scalar: return value.as_scalar();
+    case Value::Kind::logical: return value.as_logical();
+    case Value::Kind::string: return value.as_string();
+    case Value::Kind::array:
+    case Value::Kind::tuple: {
+      Attribute::List list;
+      for (const Value& item : value.items()) list.push_back(attribute_of(item));
+      Attribute out(std::move(list));
+      out.is_tuple = value.is_tuple();
+      return out;
+    }
+    default: return {};
+  }
+}
+
+Signature make_signature(const FragmentDefinition& declaration) {
+  Signature s;
+  s.name = std::string(declaration.name);
+  for (const Parameter& parameter : declaration.parameters) {
+    Signature::Parameter p;
+    p.name = std::string(parameter.name);
+    p.is_tensor = contains_tensor(*parameter.type);
+    p.is_array = p.is_tensor && parameter.type->kind == TypeSpec::Kind::array;
+    p.is_optional = is_optional(parameter);
+    if (parameter.default_value != nullptr && !p.is_optional) {
+      p.default_value = attribute_of(Value::constant(*parameter.default_value));
+    }
+    (p.is_tensor ? s.tensors : s.attributes).push_back(static_cast<uint32_t>(s.parameters.size()));
+    s.parameters.push_back(std::move(p));
+  }
+  for (const Result& result : declaration.results) {
+    s.results.emplace_back(result.name);
+    s.result_is_array.push_back(result.type->kind == TypeSpec::Kind::array);
+  }
+  return s;
+}
+
+struct Registry {
+  std::vector<const OpDef*> rows;
+  std::unordered_map<std::string_view, const OpDef*> by_name;
+  std::unordered_map<const OpDef*, std::unique_ptr<Signature>> signatures;
+
+  Registry() {
+    for (const auto family : families()) {
+      for (const OpDef& row : family) {
+        rows.push_back(&row);
+        by_name.emplace(row.name, &row);
+        const FragmentDefinition* declaration = find_standard(row.name, Dialect::engine);
+        if (declaration != nullptr) signatures.emplace(&row, std::make_unique<Signature>(make_signature(*declaration)));
+      }
+    }
+    std::sort(rows.begin(), rows.end(), [](const OpDef* a, const OpDef* b) { return a->name < b->name; });
+  }
+};
+
+const Registry& registry() {
+  static const Registry instance;
+  return instance;
+}
+
+}  // namespace
+
+const OpDef* find_op(std::string_view name) {
+  const auto& rows = registry().by_name;
+  const auto it = rows.find(name);
+  return it == rows.end() ? nullptr : it->second;
+}
+
+const Signature& signature_of(const OpDef* op) {
+  const auto& signatures = registry().signatures;
+  const auto it = signatures.find(op);
+  if (it == signatures.end()) throw Error("internal", "the operator row `" + std::string(op->name) + "` has no declaration");
+  return *it->second;
+}
+
+std::vector<const OpDef*> all_ops() { return registry().rows; }
+
+}  // namespace nnefrun
