@@ -5,6 +5,7 @@
 #include <unordered_map>
 
 #include "nnef_parser/stdlib.h"
+#include "nnef_parser/value.h"
 
 namespace nnefrun {
 namespace {

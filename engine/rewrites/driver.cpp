@@ -1,0 +1,269 @@
+#include <algorithm>
+#include <map>
+#include <unordered_map>
+
+#include "engine/rewrites/rewrite.h"
+
+namespace nnefrun {
+
+PatchWire Patch::add(std::string op, std::vector<PatchWire> inputs, std::vector<Attribute> attributes, std::string name,
+                     std::vector<uint32_t> input_counts) {
+  NewNode node;
+  node.op = std::move(op);
+  node.inputs = std::move(inputs);
+  node.attributes = std::move(attributes);
+  node.name = std::move(name);
+  node.input_counts = std::move(input_counts);
+  nodes.push_back(std::move(node));
+  return {false, {}, static_cast<uint32_t>(nodes.size() - 1), 0};
+}
+
+PatchWire Patch::constant(Tensor value, std::string label) {
+  NewNode node;
+  node.constant = std::move(value);
+  node.name = std::move(label);
+  nodes.push_back(std::move(node));
+  return {false, {}, static_cast<uint32_t>(nodes.size() - 1), 0};
+}
+
+const Node* RewriteContext::producer(Outlet outlet, std::string_view op, bool only_reader) const {
+  const Node& node = graph.node(outlet);
+  if (node.op->name != op || (node.facts[outlet.result].constant && op != "variable")) return nullptr;
+  return only_reader && uses(outlet) != 1 ? nullptr : &node;
+}
+
+const Tensor* RewriteContext::constant(Outlet outlet) const {
+  for (const auto& update : graph.updates) {
+    if (update.first == outlet) return nullptr;
+  }
+  return fact(outlet).constant.get();
+}
+
+std::optional<double> RewriteContext::scalar(Outlet outlet) const {
+  const Tensor* value = constant(outlet);
+  if (value == nullptr || value->size() != 1 || fact(outlet).quant) return std::nullopt;
+  if (!is_float(value->dtype()) && !is_integer(value->dtype()) && value->dtype() != DataType::boolean) return std::nullopt;
+  return value->as_double(0);
+}
+
+namespace {
+
+// Builds the rewritten graph node by node: everything a node depends on has been rewritten before it is looked at.
+class Sweep {
+ public:
+  Sweep(const Graph& old, const std::vector<const Rewrite*>& rewrites, RewriteOptions& options)
+      : old_(old), rewrites_(rewrites), options_(options), old_uses_(old.use_counts()) {
+    for (const Rewrite* rewrite : rewrites) {
+      if (rewrite->op.empty()) general_.push_back(rewrite);
+      else by_op_[rewrite->op].push_back(rewrite);
+    }
+  }
+
+  Graph run(int64_t* applied, std::string* last) {
+    next_.name = old_.name;
+    next_.symbols = old_.symbols;
+    next_.assertions = old_.assertions;
+    next_.properties = old_.properties;
+    moved_.resize(old_.nodes().size());
+    for (uint32_t i = 0; i < old_.nodes().size(); ++i) {
+      const Node& node = old_.node(i);
+      std::vector<Outlet> inputs;
+      for (const Outlet& input : node.inputs) inputs.push_back(moved_[input.node][input.result]);
+      Outlet added = next_.add_copy(node, std::move(inputs));
+      uses_.push_back(old_uses_[i]);
+      std::vector<Outlet> results;
+      for (uint32_t r = 0; r < node.facts.size(); ++r) results.push_back({added.node, r});
+      for (const auto& update : old_.updates) {
+        if (update.first.node == i) next_.updates.emplace_back(added, Outlet{});
+      }
+      look(added.node, results, applied, last);
+      moved_[i] = results;
+    }
+    for (const Outlet& input : old_.inputs) next_.inputs.push_back(moved(input));
+    for (const GraphOutput& output : old_.outputs) next_.outputs.push_back({moved(output.outlet), output.name});
+    for (size_t u = 0; u < old_.updates.size(); ++u) {
+      next_.updates[u] = {moved(old_.updates[u].first), moved(old_.updates[u].second)};
+    }
+    return std::move(next_);
+  }
+
+ private:
+  Outlet moved(Outlet outlet) const { return moved_[outlet.node][outlet.result]; }
+
+  // Tries the rewrites on one node of the new graph, and on what a patch put in its place.
+  void look(uint32_t index, std::vector<Outlet>& results, int64_t* applied, std::string* last) {
+    for (int depth = 0; depth < 64; ++depth) {
+      const Node& node = next_.node(index);
+      if (node.op->name == "tract_core_external" || node.op->name == "variable") return;
+      const auto it = by_op_.find(node.op->name);
+      std::optional<Patch> patch;
+      const Rewrite* used = nullptr;
+      for (const std::vector<const Rewrite*>* list : {it == by_op_.end() ? nullptr : &it->second, &general_}) {
+        for (size_t k = 0; list != nullptr && !patch && k < list->size(); ++k) {
+          if (options_.max_rewrites == 0) return;
+          used = (*list)[k];
+          patch = used->apply(RewriteContext(next_, index, uses_));
+        }
+      }
+      if (!patch) return;
+      const std::vector<Outlet> replacements = splice(*patch, index, *used);
+      ++*applied;
+      *last = std::string(used->name);
+      if (options_.max_rewrites > 0) --options_.max_rewrites;
+      results = replacements;
+      const bool own = replacements.size() == 1 && replacements[0].node > index;
+      if (!own) return;
+      index = replacements[0].node;
+    }
+  }
+
+  std::vector<Outlet> splice(const Patch& patch, uint32_t index, const Rewrite& rewrite) {
+    const Node replaced = next_.node(index);
+    std::vector<Outlet> added;
+    const auto resolve = [&](const PatchWire& wire) {
+      return wire.is_tap ? wire.tap : Outlet{added[wire.node].node, wire.result};
+    };
+    for (const Patch::NewNode& node : patch.nodes) {
+      if (node.constant) {
+        added.push_back(next_.add_constant(*node.constant, node.name));
+      } else {
+        const OpDef* op = find_op(node.op);
+        if (op == nullptr) throw Error("internal", "rewrite " + std::string(rewrite.name) + " adds unknown `" + node.op + "`");
+        const Signature& signature = signature_of(op);
+        std::vector<uint32_t> counts = node.input_counts;
+        if (counts.empty()) {
+          counts.assign(signature.tensors.size(), 1);
+          if (signature.tensors.size() == 1 && signature.parameters[signature.tensors[0]].is_array) {
+            counts[0] = static_cast<uint32_t>(node.inputs.size());
+          }
+          for (size_t i = node.inputs.size(); i < counts.size(); ++i) counts[i] = 0;
+        }
+        std::vector<Outlet> inputs;
+        for (const PatchWire& wire : node.inputs) inputs.push_back(resolve(wire));
+        added.push_back(next_.add(op, std::move(inputs), std::move(counts), node.attributes, {node.name}, node.bodies,
+                                  replaced.where, replaced.call_chain));
+      }
+      std::vector<uint32_t> fresh(next_.node(added.back()).facts.size(), 0);
+      uses_.push_back(fresh);
+    }
+    // Readers: those inside the patch, and those of the wires it replaces. The patterns' own wires lose a reader each,
+    // which only makes later guards more careful than they need to be.
+    for (const Patch::NewNode& node : patch.nodes) {
+      for (const PatchWire& wire : node.inputs) {
+        const Outlet outlet = resolve(wire);
+        ++uses_[outlet.node][outlet.result];
+      }
+    }
+    for (const Outlet& input : replaced.inputs) {
+      if (uses_[input.node][input.result] > 0) --uses_[input.node][input.result];
+    }
+    std::vector<Outlet> results;
+    for (uint32_t r = 0; r < replaced.facts.size(); ++r) {
+      const Outlet outlet = resolve(patch.results.at(r));
+      if (!next_.fact(outlet).same_type(replaced.facts[r])) {
+        throw Error("rewrite-fact", "rewrite " + std::string(rewrite.name) + " would change `" + replaced.result_names[r] + "` from " +
+                                        replaced.facts[r].to_string() + " to " + next_.fact(outlet).to_string())
+            .at(replaced.where)
+            .note("--disable " + std::string(rewrite.name) + " leaves it out");
+      }
+      uses_[outlet.node][outlet.result] += uses_[index][r];
+      const bool fresh = outlet.node > index && next_.node(outlet).op->name != "variable";
+      results.push_back(outlet);
+      if (fresh) {  // the new wire takes the name that people know
+        const std::string name = replaced.result_names[r];
+        next_.rename({index, r}, name + "_before");
+        next_.rename(outlet, name);
+      }
+    }
+    return results;
+  }
+
+  const Graph& old_;
+  const std::vector<const Rewrite*>& rewrites_;
+  RewriteOptions& options_;
+  std::vector<std::vector<uint32_t>> old_uses_;
+  Graph next_;
+  std::vector<std::vector<uint32_t>> uses_;
+  std::vector<std::vector<Outlet>> moved_;
+  std::map<std::string_view, std::vector<const Rewrite*>> by_op_;
+  std::vector<const Rewrite*> general_;
+};
+
+constexpr int kMaxRounds = 50;
+
+}  // namespace
+
+Graph apply_rewrites(Graph graph, const std::vector<const Rewrite*>& rewrites, RewriteOptions& options, int64_t* applied) {
+  std::vector<const Rewrite*> enabled;
+  for (const Rewrite* rewrite : rewrites) {
+    if (std::find(options.disabled.begin(), options.disabled.end(), rewrite->name) == options.disabled.end()) enabled.push_back(rewrite);
+  }
+  std::string last;
+  for (int round = 0; round < kMaxRounds; ++round) {
+    int64_t now = 0;
+    graph = without_dead_nodes(Sweep(graph, enabled, options).run(&now, &last));
+    *applied += now;
+    if (now == 0 || options.max_rewrites == 0) return graph;
+  }
+  throw Error("rewrite-loop", "rewrite " + last + " still applies after " + std::to_string(kMaxRounds) + " rounds")
+      .note("--disable " + last + " leaves it out");
+}
+
+namespace {
+
+std::string attribute_key(const Attribute& a) {
+  switch (a.value.index()) {
+    case 1: return std::get<bool>(a.value) ? "T" : "F";
+    case 2: return std::get<Dim>(a.value).to_string();
+    case 3: {
+      const double v = std::get<double>(a.value);
+      return std::string(reinterpret_cast<const char*>(&v), sizeof v);
+    }
+    case 4: return "'" + std::get<std::string>(a.value) + "'";
+    case 5: {
+      std::string key = "[";
+      for (const Attribute& item : std::get<Attribute::List>(a.value)) key += attribute_key(item) + ",";
+      return key + "]";
+    }
+    default: return "-";
+  }
+}
+
+}  // namespace
+
+Graph without_repetitions(const Graph& graph, int64_t* merged) {
+  Graph out;
+  out.name = graph.name;
+  out.symbols = graph.symbols;
+  out.assertions = graph.assertions;
+  out.properties = graph.properties;
+  std::unordered_map<std::string, uint32_t> known;
+  std::vector<uint32_t> moved(graph.nodes().size());
+  for (uint32_t i = 0; i < graph.nodes().size(); ++i) {
+    const Node& node = graph.node(i);
+    std::vector<Outlet> inputs;
+    for (const Outlet& input : node.inputs) inputs.push_back({moved[input.node], input.result});
+    const bool unique = node.op->stateful || !node.bodies.empty() || node.op->name == "tract_core_external" ||
+                        node.op->name == "variable" || node.op->name == "tract_onnx_random" || node.op->name == "tract_onnx_multinomial";
+    if (!unique) {
+      std::string key(node.op->name);
+      for (const Outlet& input : inputs) key += "|" + std::to_string(input.node) + "." + std::to_string(input.result);
+      for (const uint32_t count : node.input_counts) key += "#" + std::to_string(count);
+      for (const Attribute& a : node.attributes) key += ";" + attribute_key(a);
+      const auto [it, fresh] = known.try_emplace(key, static_cast<uint32_t>(out.nodes().size()));
+      if (!fresh) {
+        moved[i] = it->second;
+        ++*merged;
+        continue;
+      }
+    }
+    moved[i] = out.add_copy(node, std::move(inputs)).node;
+  }
+  const auto map = [&](Outlet outlet) { return Outlet{moved[outlet.node], outlet.result}; };
+  for (const Outlet& input : graph.inputs) out.inputs.push_back(map(input));
+  for (const GraphOutput& output : graph.outputs) out.outputs.push_back({map(output.outlet), output.name});
+  for (const auto& update : graph.updates) out.updates.emplace_back(map(update.first), map(update.second));
+  return out;
+}
+
+}  // namespace nnefrun

@@ -1,0 +1,104 @@
+// Rewrites: small, named changes of a graph that keep its meaning.
+//
+// A rewrite looks at one node (the last of its pattern) and answers a Patch: a value that says which wires of the graph
+// it taps, which nodes it adds, and which wires take the place of the node's results. The driver splices it in,
+// checks that each result keeps dtype, quantisation and shape (else Error[rewrite-fact] naming the rewrite), and counts
+// it. So any rewrite can be disabled by name, and a wrong one found by bisecting the count (--max-rewrites).
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "engine/graph/op_def.h"
+
+namespace nnefrun {
+
+// A wire inside a patch: one of the graph's (`tap`), or result `result` of the patch's own node `node`.
+struct PatchWire {
+  bool is_tap = true;
+  Outlet tap;
+  uint32_t node = 0;
+  uint32_t result = 0;
+};
+
+struct Patch {
+  struct NewNode {
+    std::string op;
+    std::vector<PatchWire> inputs;
+    std::vector<uint32_t> input_counts;  // empty: one for each tensor parameter, arrays take all, the rest is left out
+    std::vector<Attribute> attributes;
+    std::string name;  // "" invents one
+    std::vector<std::shared_ptr<const Graph>> bodies;
+    std::optional<Tensor> constant;  // a stored tensor instead of an operator
+  };
+  std::vector<NewNode> nodes;
+  std::vector<PatchWire> results;  // one for each result of the node that was looked at
+
+  static PatchWire tap(Outlet outlet) { return {true, outlet, 0, 0}; }
+  PatchWire add(std::string op, std::vector<PatchWire> inputs, std::vector<Attribute> attributes = {}, std::string name = {},
+                std::vector<uint32_t> input_counts = {});
+  PatchWire constant(Tensor value, std::string label);
+};
+
+// What a rewrite may ask.
+class RewriteContext {
+ public:
+  RewriteContext(const Graph& graph, uint32_t index, const std::vector<std::vector<uint32_t>>& uses)
+      : graph(graph), index(index), uses_(uses) {}
+  const Graph& graph;
+  const uint32_t index;  // the node looked at
+
+  const Node& node() const { return graph.node(index); }
+  const Fact& fact(Outlet outlet) const { return graph.fact(outlet); }
+  // How many readers a wire has in the graph that is being rewritten.
+  uint32_t uses(Outlet outlet) const { return uses_[outlet.node][outlet.result]; }
+  // The node behind a wire when it is `op` (and, with `only_reader`, nobody else reads the wire); null otherwise.
+  const Node* producer(Outlet outlet, std::string_view op, bool only_reader = false) const;
+  // The value when it is a constant; null otherwise.
+  const Tensor* constant(Outlet outlet) const;
+  // The one value of a constant of volume 1, as a double.
+  std::optional<double> scalar(Outlet outlet) const;
+  NodeReader read(const Node& node) const { return NodeReader(node, signature_of(node.op), nullptr); }
+
+ private:
+  const std::vector<std::vector<uint32_t>>& uses_;
+};
+
+struct Rewrite {
+  std::string_view name;      // "conv-fuse-activation": the name of --disable and of its test folder
+  std::string_view op;        // looked at for nodes of this operator only; "" for all
+  std::string_view meaning;   // before => after, as algebra
+  std::optional<Patch> (*apply)(const RewriteContext&);
+};
+
+// Themes; each file of engine/rewrites lists its own.
+std::span<const Rewrite> constant_rewrites();    // folding, common sub-expressions
+std::span<const Rewrite> identity_rewrites();    // what does nothing
+std::span<const Rewrite> axes_rewrites();        // transposes, reshapes, squeezes
+std::span<const Rewrite> activation_rewrites();  // spelled-out activations
+std::span<const Rewrite> linear_rewrites();      // convolutions and products with their neighbours
+std::span<const Rewrite> norm_rewrites();        // layer and rms normalisation
+
+// Declutter first: what makes the graph say less. Optimise then: what fuses operators into the engine's own.
+std::vector<const Rewrite*> declutter_rewrites();
+std::vector<const Rewrite*> optimize_rewrites();
+std::vector<const Rewrite*> all_rewrites();
+
+struct RewriteOptions {
+  std::vector<std::string> disabled;  // names
+  int64_t max_rewrites = -1;          // -1: no limit; counts down over calls
+};
+
+// Applies the rewrites until none applies. `applied` counts the patches. A set of rules that does not come to rest
+// within a bound on rounds is Error[rewrite-loop] naming the rule that still applies.
+Graph apply_rewrites(Graph graph, const std::vector<const Rewrite*>& rewrites, RewriteOptions& options, int64_t* applied);
+
+// Equal nodes become one (common sub-expressions); named "common-subexpressions" in --disable.
+Graph without_repetitions(const Graph& graph, int64_t* merged);
+
+}  // namespace nnefrun
