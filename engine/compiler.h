@@ -46,7 +46,8 @@ Graph rewrite_graph(Graph graph, Stage stage, const CompileOptions& options);
 // The whole pipeline.
 std::shared_ptr<const CompiledModel> compile_model(const Archive& archive, const CompileOptions& options);
 // From a typed graph on.
-std::shared_ptr<const CompiledModel> compile_graph(Graph graph, const CompileOptions& options);
+std::shared_ptr<const CompiledModel> compile_graph(Graph graph, const CompileOptions& options,
+                                                   Dialect dialect = Dialect::engine);
 
 // The graph as NNEF text of the engine's dialect (`extension nnefrun_engine 1;`) and the tensors that it names:
 // label -> tensor. Loading both back gives an equal graph.

@@ -1,0 +1,103 @@
+#include "engine/compiler.h"
+
+#include <chrono>
+
+#include "engine/import/importer.h"
+#include "engine/rewrites/rewrite.h"
+#include "nnef_parser/archive.h"
+#include "nnef_parser/check.h"
+#include "nnef_parser/parser.h"
+
+namespace nnefrun {
+
+std::optional<Stage> stage_from_name(std::string_view name) {
+  if (name == "parsed") return Stage::parsed;
+  if (name == "typed") return Stage::typed;
+  if (name == "decluttered") return Stage::decluttered;
+  if (name == "optimized") return Stage::optimized;
+  return std::nullopt;
+}
+
+Graph load_graph(const Archive& archive, const CompileOptions& options, Dialect* read_as) {
+  ArchiveText text = archive.graph(options.graph_name);
+  ParseOptions parse;
+  parse.dialect = options.dialect;
+  const std::string member = text.member;
+  const Document document = parse_document(std::move(text.text), text.member, parse);
+  if (read_as != nullptr) *read_as = document.dialect;
+
+  // Everything that is wrong with the text is wrong before anything is computed; the first finding is the answer.
+  const std::vector<Error> findings = check(document, {});
+  if (!findings.empty()) throw Error(findings.front());
+
+  ImportSources sources;
+  sources.tensor = [&](const std::string& label) { return archive.tensor(label); };
+  if (auto quantization = archive.quantization(member)) {
+    sources.quantization = parse_quantization_file(std::move(quantization->text), quantization->member, document.dialect);
+  }
+  sources.submodel = [&](const std::string& label) -> std::shared_ptr<const Graph> {
+    const auto inner = archive.submodel(label);
+    if (!inner) return nullptr;
+    CompileOptions inner_options = options;
+    inner_options.graph_name.clear();
+    return std::make_shared<const Graph>(load_graph(*inner, inner_options));
+  };
+  sources.resource = [&](const std::string& label) { return archive.json(label); };
+  ImportOptions import;
+  for (const auto& symbol : options.set_symbols) import.set_symbols[symbol.first] = symbol.second;
+  import.max_nodes = options.max_nodes;
+  return import_document(document, sources, import);
+}
+
+Graph rewrite_graph(Graph graph, Stage stage, const CompileOptions& options) {
+  RewriteOptions rewrite;
+  rewrite.disabled = options.disabled;
+  rewrite.max_rewrites = options.max_rewrites;
+  // One wrapper gives every pass its name, its time, its count and its switch.
+  const auto pass = [&](const std::string& name, const std::function<Graph(Graph, int64_t*)>& run) {
+    for (const std::string& disabled : options.disabled) {
+      if (disabled == name) return;
+    }
+    if (rewrite.max_rewrites == 0) return;
+    const auto start = std::chrono::steady_clock::now();
+    int64_t applied = 0;
+    graph = run(std::move(graph), &applied);
+    const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
+    if (options.after_pass) options.after_pass(name, graph, applied, seconds.count());
+  };
+  if (stage == Stage::parsed || stage == Stage::typed) return graph;
+
+  // What nothing reads goes first, so that no rule looks at it.
+  pass("dead-nodes", [](Graph g, int64_t*) { return without_dead_nodes(g); });
+  pass("common-subexpressions", [](Graph g, int64_t* n) { return without_repetitions(g, n); });
+  // Constants are folded, what does nothing is removed, spelled-out operators get their names back.
+  pass("declutter", [&](Graph g, int64_t* n) { return apply_rewrites(std::move(g), declutter_rewrites(), rewrite, n); });
+  if (stage == Stage::decluttered) return graph;
+
+  // Then operators are fused into those that the engine has kernels for.
+  pass("fuse", [&](Graph g, int64_t* n) { return apply_rewrites(std::move(g), optimize_rewrites(), rewrite, n); });
+  pass("common-subexpressions-2", [](Graph g, int64_t* n) { return without_repetitions(g, n); });
+  pass("dead-nodes-2", [](Graph g, int64_t*) { return without_dead_nodes(g); });
+  return graph;
+}
+
+std::shared_ptr<const CompiledModel> compile_graph(Graph graph, const CompileOptions& options, Dialect dialect) {
+  auto model = std::make_shared<CompiledModel>();
+  model->dialect = dialect;
+  if (!options.optimize) {
+    model->graph = std::move(graph);
+    model->why_no_plan = "evaluation was asked for";
+    return model;
+  }
+  model->graph = rewrite_graph(std::move(graph), Stage::optimized, options);
+  model->plan = PlanBuilder::build(model->graph, &model->why_no_plan);
+  return model;
+}
+
+std::shared_ptr<const CompiledModel> compile_model(const Archive& archive, const CompileOptions& options) {
+  Dialect dialect = Dialect::automatic;
+  Graph graph = load_graph(archive, options, &dialect);
+  return compile_graph(std::move(graph), options, dialect);
+}
+
+}  // namespace nnefrun

@@ -1,0 +1,23 @@
+// Lowerings: which operators have tuned steps, and how a node becomes steps of a plan. An operator that is not listed, or
+// whose lowering declines a node (another element type, a case without kernel), runs by its eval.
+#pragma once
+
+#include <span>
+#include <string_view>
+
+#include "engine/graph/op_def.h"
+#include "engine/plan/builder.h"
+
+namespace nnefrun {
+
+struct Lowering {
+  std::string_view op;
+  bool (*lower)(PlanBuilder&, const Graph&, uint32_t node);
+};
+
+std::span<const Lowering> elementwise_lowerings();
+std::span<const Lowering> linear_lowerings();
+std::span<const Lowering> move_lowerings();
+std::span<const Lowering> reduce_lowerings();
+
+}  // namespace nnefrun

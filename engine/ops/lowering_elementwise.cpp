@@ -1,0 +1,171 @@
+// Item by item in f32: functions, arithmetic, comparisons, selection.
+
+#include "engine/ops/lowering.h"
+#include "engine/runtime/step_parameters.h"
+#include "kernels/elementwise/elementwise.h"
+
+namespace nnefrun {
+namespace {
+
+using kernels::BinaryOp;
+using kernels::CompareOp;
+using kernels::UnaryOp;
+
+bool all_f32(const Graph& graph, const Node& node) {
+  for (const Outlet& input : node.inputs) {
+    if (graph.fact(input).dtype != DataType::f32) return false;
+  }
+  return node.facts[0].dtype == DataType::f32;
+}
+
+void unary_step(PlanBuilder& b, const Graph& graph, uint32_t index, UnaryOp op, float a = 0, float c = 0) {
+  UnaryParameters p;
+  p.op = static_cast<uint8_t>(op);
+  p.a = a;
+  p.b = c;
+  b.step(StepKind::unary, {b.value_of(graph.node(index).inputs[0])}, {b.result(index)}, p);
+}
+
+struct UnaryEntry {
+  std::string_view op;
+  UnaryOp kernel;
+};
+constexpr UnaryEntry kUnary[] = {
+    {"neg", UnaryOp::neg},         {"abs", UnaryOp::abs},         {"rcp", UnaryOp::rcp},
+    {"recip", UnaryOp::rcp},       {"sqr", UnaryOp::sqr},         {"square", UnaryOp::sqr},
+    {"sqrt", UnaryOp::sqrt},       {"rsqr", UnaryOp::rsqr},       {"rsqrt", UnaryOp::rsqrt},
+    {"exp", UnaryOp::exp},         {"log", UnaryOp::log},         {"log2", UnaryOp::log2},
+    {"sin", UnaryOp::sin},         {"cos", UnaryOp::cos},         {"tan", UnaryOp::tan},
+    {"asin", UnaryOp::asin},       {"acos", UnaryOp::acos},       {"atan", UnaryOp::atan},
+    {"sinh", UnaryOp::sinh},       {"cosh", UnaryOp::cosh},       {"tanh", UnaryOp::tanh},
+    {"asinh", UnaryOp::asinh},     {"acosh", UnaryOp::acosh},     {"atanh", UnaryOp::atanh},
+    {"sigmoid", UnaryOp::sigmoid}, {"silu", UnaryOp::silu},       {"tract_core_silu", UnaryOp::silu},
+    {"tract_core_erf", UnaryOp::erf}, {"softplus", UnaryOp::softplus}, {"floor", UnaryOp::floor},
+    {"ceil", UnaryOp::ceil},       {"round", UnaryOp::round_half_up}, {"nnefrun_round_half_away", UnaryOp::round_half_away},
+    {"tract_core_round_even", UnaryOp::round_half_even}, {"tract_core_hard_swish", UnaryOp::hard_swish},
+};
+
+bool lower_unary(PlanBuilder& b, const Graph& graph, uint32_t index) {
+  const Node& node = graph.node(index);
+  if (!all_f32(graph, node)) return false;
+  for (const UnaryEntry& entry : kUnary) {
+    if (entry.op == node.op->name) {
+      unary_step(b, graph, index, entry.kernel);
+      return true;
+    }
+  }
+  return false;
+}
+
+bool lower_leaky_relu(PlanBuilder& b, const Graph& graph, uint32_t index) {
+  const Node& node = graph.node(index);
+  if (!all_f32(graph, node)) return false;
+  unary_step(b, graph, index, UnaryOp::leaky_relu, static_cast<float>(NodeReader(node, signature_of(node.op), nullptr).scalar("alpha")));
+  return true;
+}
+bool lower_elu(PlanBuilder& b, const Graph& graph, uint32_t index) {
+  const Node& node = graph.node(index);
+  if (!all_f32(graph, node)) return false;
+  unary_step(b, graph, index, UnaryOp::elu, static_cast<float>(NodeReader(node, signature_of(node.op), nullptr).scalar("alpha")));
+  return true;
+}
+bool lower_gelu(PlanBuilder& b, const Graph& graph, uint32_t index) {
+  const Node& node = graph.node(index);
+  if (!all_f32(graph, node)) return false;
+  const std::string& form = NodeReader(node, signature_of(node.op), nullptr).string("approximation");
+  unary_step(b, graph, index, form == "tanh" ? UnaryOp::gelu_tanh : UnaryOp::gelu_erf);
+  return true;
+}
+
+// max(x, 0) by its definition: NaN becomes 0 (register A7 of the reference: ties and NaN give the second operand).
+bool lower_relu(PlanBuilder& b, const Graph& graph, uint32_t index) {
+  const Node& node = graph.node(index);
+  if (!all_f32(graph, node)) return false;
+  BinaryParameters p;
+  p.op = static_cast<uint8_t>(BinaryOp::max);
+  b.step(StepKind::binary, {b.value_of(node.inputs[0]), b.constant(Tensor::scalar(0.0F))}, {b.result(index)}, p);
+  return true;
+}
+
+// max(min(x, b), a) by its definition, with two constants of one item as one step.
+bool lower_clamp(PlanBuilder& b, const Graph& graph, uint32_t index) {
+  const Node& node = graph.node(index);
+  if (!all_f32(graph, node)) return false;
+  const uint32_t low = b.value_of(node.inputs[1]), high = b.value_of(node.inputs[2]);
+  const uint32_t below = b.temporary(DataType::f32, node.facts[0].shape);
+  if (graph.fact(node.inputs[0]).shape != node.facts[0].shape) return false;
+  BinaryParameters p;
+  p.op = static_cast<uint8_t>(BinaryOp::min);
+  b.step(StepKind::binary, {b.value_of(node.inputs[0]), high}, {below}, p);
+  p.op = static_cast<uint8_t>(BinaryOp::max);
+  b.step(StepKind::binary, {below, low}, {b.result(index)}, p);
+  return true;
+}
+
+struct BinaryEntry {
+  std::string_view op;
+  BinaryOp kernel;
+};
+constexpr BinaryEntry kBinary[] = {
+    {"add", BinaryOp::add}, {"sub", BinaryOp::sub}, {"mul", BinaryOp::mul}, {"div", BinaryOp::div},
+    {"min", BinaryOp::min}, {"max", BinaryOp::max}, {"pow", BinaryOp::pow},
+    {"nnefrun_fmin", BinaryOp::min_number}, {"nnefrun_fmax", BinaryOp::max_number}, {"prelu", BinaryOp::prelu},
+};
+struct CompareEntry {
+  std::string_view op;
+  CompareOp kernel;
+};
+constexpr CompareEntry kCompare[] = {
+    {"lt", CompareOp::lt}, {"le", CompareOp::le}, {"gt", CompareOp::gt},
+    {"ge", CompareOp::ge}, {"eq", CompareOp::eq}, {"ne", CompareOp::ne},
+};
+
+bool lower_binary(PlanBuilder& b, const Graph& graph, uint32_t index) {
+  const Node& node = graph.node(index);
+  for (const Outlet& input : node.inputs) {
+    if (graph.fact(input).dtype != DataType::f32) return false;
+  }
+  BinaryParameters p;
+  bool found = false;
+  for (const BinaryEntry& entry : kBinary) {
+    if (entry.op == node.op->name) p.op = static_cast<uint8_t>(entry.kernel), found = true;
+  }
+  for (const CompareEntry& entry : kCompare) {
+    if (entry.op == node.op->name) p.op = static_cast<uint8_t>(entry.kernel), p.compare = 1, found = true;
+  }
+  if (!found) return false;
+  b.step(StepKind::binary, {b.value_of(node.inputs[0]), b.value_of(node.inputs[1])}, {b.result(index)}, p);
+  return true;
+}
+
+bool lower_select(PlanBuilder& b, const Graph& graph, uint32_t index) {
+  const Node& node = graph.node(index);
+  if (node.facts[0].dtype != DataType::f32) return false;
+  b.step(StepKind::select, {b.value_of(node.inputs[0]), b.value_of(node.inputs[1]), b.value_of(node.inputs[2])}, {b.result(index)});
+  return true;
+}
+
+constexpr Lowering kLowerings[] = {
+    {"neg", lower_unary},      {"abs", lower_unary},     {"rcp", lower_unary},      {"recip", lower_unary},
+    {"sqr", lower_unary},      {"square", lower_unary},  {"sqrt", lower_unary},     {"rsqr", lower_unary},
+    {"rsqrt", lower_unary},    {"exp", lower_unary},     {"log", lower_unary},      {"log2", lower_unary},
+    {"sin", lower_unary},      {"cos", lower_unary},     {"tan", lower_unary},      {"asin", lower_unary},
+    {"acos", lower_unary},     {"atan", lower_unary},    {"sinh", lower_unary},     {"cosh", lower_unary},
+    {"tanh", lower_unary},     {"asinh", lower_unary},   {"acosh", lower_unary},    {"atanh", lower_unary},
+    {"sigmoid", lower_unary},  {"silu", lower_unary},    {"tract_core_silu", lower_unary},
+    {"tract_core_erf", lower_unary}, {"softplus", lower_unary}, {"floor", lower_unary}, {"ceil", lower_unary},
+    {"round", lower_unary},    {"nnefrun_round_half_away", lower_unary}, {"tract_core_round_even", lower_unary},
+    {"tract_core_hard_swish", lower_unary}, {"leaky_relu", lower_leaky_relu}, {"elu", lower_elu},
+    {"nnefrun_gelu", lower_gelu}, {"relu", lower_relu}, {"clamp", lower_clamp},
+    {"add", lower_binary},     {"sub", lower_binary},    {"mul", lower_binary},     {"div", lower_binary},
+    {"min", lower_binary},     {"max", lower_binary},    {"pow", lower_binary},     {"nnefrun_fmin", lower_binary},
+    {"nnefrun_fmax", lower_binary}, {"prelu", lower_binary},
+    {"lt", lower_binary},      {"le", lower_binary},     {"gt", lower_binary},      {"ge", lower_binary},
+    {"eq", lower_binary},      {"ne", lower_binary},     {"select", lower_select},
+};
+
+}  // namespace
+
+std::span<const Lowering> elementwise_lowerings() { return kLowerings; }
+
+}  // namespace nnefrun

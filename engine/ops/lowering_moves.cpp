@@ -1,0 +1,295 @@
+// Moves: what only rearranges items becomes strided copies, or nothing at all.
+
+#include <algorithm>
+
+#include "engine/ops/lowering.h"
+#include "engine/runtime/step_parameters.h"
+
+namespace nnefrun {
+namespace {
+
+NodeReader read(const Node& node) { return NodeReader(node, signature_of(node.op), nullptr); }
+
+std::vector<Dim> strides_of(const DimShape& shape) {
+  std::vector<Dim> strides(shape.size(), Dim(1));
+  for (size_t i = shape.size(); i-- > 1;) strides[i - 1] = strides[i] * shape[i];
+  return strides;
+}
+
+// A copy between two dense tensors, described in symbolic items.
+struct Copy {
+  DimShape dims;
+  std::vector<Dim> src_strides, dst_strides;
+  Dim src_offset = 0, dst_offset = 0;
+};
+
+bool fits(const Copy& copy) { return copy.dims.size() <= static_cast<size_t>(kMaxRank); }
+
+CopyParameters parameters_of(PlanBuilder& b, const Copy& copy) {
+  CopyParameters p;
+  p.rank = static_cast<uint32_t>(copy.dims.size());
+  for (size_t i = 0; i < copy.dims.size(); ++i) {
+    p.dims[i] = b.size(copy.dims[i]);
+    p.src_strides[i] = b.size(copy.src_strides[i]);
+    p.dst_strides[i] = b.size(copy.dst_strides[i]);
+  }
+  p.src_offset = b.size(copy.src_offset);
+  p.dst_offset = b.size(copy.dst_offset);
+  return p;
+}
+
+bool movable(const Graph& graph, const Node& node) {
+  for (const Outlet& input : node.inputs) {
+    if (item_size(graph.fact(input).dtype) == 0) return false;
+  }
+  return true;
+}
+
+// The same bytes under another shape.
+bool lower_alias(PlanBuilder& b, const Graph& graph, uint32_t index) {
+  const Node& node = graph.node(index);
+  if (!movable(graph, node)) return false;
+  b.alias_result(index, 0, b.value_of(node.inputs[0]));
+  return true;
+}
+
+bool lower_transpose(PlanBuilder& b, const Graph& graph, uint32_t index) {
+  const Node& node = graph.node(index);
+  if (!movable(graph, node)) return false;
+  const DimShape& in = graph.fact(node.inputs[0]).shape;
+  std::vector<int64_t> axes = read(node).integers("axes");
+  for (size_t i = axes.size(); i < in.size(); ++i) axes.push_back(static_cast<int64_t>(i));
+  // Moving only axes of extent 1 changes nothing in memory.
+  int64_t last = -1;
+  bool in_order = true;
+  for (const int64_t axis : axes) {
+    if (in[static_cast<size_t>(axis)].is(1)) continue;
+    in_order = in_order && axis > last;
+    last = axis;
+  }
+  if (in_order) return lower_alias(b, graph, index);
+  Copy copy;
+  const auto strides = strides_of(in);
+  copy.dims = node.facts[0].shape;
+  copy.dst_strides = strides_of(copy.dims);
+  for (const int64_t axis : axes) copy.src_strides.push_back(strides[static_cast<size_t>(axis)]);
+  if (!fits(copy)) return false;
+  b.step(StepKind::copy, {b.value_of(node.inputs[0])}, {b.result(index)}, parameters_of(b, copy));
+  return true;
+}
+
+bool lower_slice(PlanBuilder& b, const Graph& graph, uint32_t index) {
+  const Node& node = graph.node(index);
+  if (!movable(graph, node)) return false;
+  const NodeReader r = read(node);
+  const DimShape& in = graph.fact(node.inputs[0]).shape;
+  const auto axes = r.integers("axes");
+  const auto begins = r.dims("begin");
+  auto strides = r.integers("stride");
+  strides.resize(axes.size(), 1);
+  Copy copy;
+  const auto in_strides = strides_of(in);
+  copy.dims = node.facts[0].shape;
+  copy.dst_strides = strides_of(copy.dims);
+  copy.src_strides = in_strides;
+  for (size_t i = 0; i < axes.size(); ++i) {
+    const auto axis = static_cast<size_t>(axes[i]);
+    copy.src_offset = copy.src_offset + begins[i] * in_strides[axis];
+    copy.src_strides[axis] = in_strides[axis] * Dim(strides[i]);
+  }
+  if (!fits(copy)) return false;
+  b.step(StepKind::copy, {b.value_of(node.inputs[0])}, {b.result(index)}, parameters_of(b, copy));
+  return true;
+}
+
+// Parts side by side along an axis: each argument fills its place in the result.
+void join(PlanBuilder& b, const Graph& graph, uint32_t index, size_t axis, bool stacked) {
+  const Node& node = graph.node(index);
+  const DimShape& out = node.facts[0].shape;
+  const auto out_strides = strides_of(out);
+  Dim position = 0;
+  for (const Outlet& input : node.inputs) {
+    DimShape part = graph.fact(input).shape;
+    if (stacked) part.insert(part.begin() + static_cast<std::ptrdiff_t>(axis), Dim(1));
+    Copy copy;
+    copy.dims = part;
+    copy.src_strides = strides_of(part);
+    copy.dst_strides = out_strides;
+    copy.dst_offset = position * out_strides[axis];
+    b.step(StepKind::copy, {b.value_of(input)}, {b.result(index)}, parameters_of(b, copy));
+    position = position + part[axis];
+  }
+}
+
+bool lower_concat(PlanBuilder& b, const Graph& graph, uint32_t index) {
+  const Node& node = graph.node(index);
+  if (!movable(graph, node)) return false;
+  if (node.inputs.size() == 1) return lower_alias(b, graph, index);
+  join(b, graph, index, static_cast<size_t>(read(node).integer("axis")), false);
+  return true;
+}
+bool lower_stack(PlanBuilder& b, const Graph& graph, uint32_t index) {
+  const Node& node = graph.node(index);
+  if (!movable(graph, node) || node.facts[0].rank() > kMaxRank) return false;
+  join(b, graph, index, static_cast<size_t>(read(node).integer("axis")), true);
+  return true;
+}
+
+// split and unstack: each result is a slice of the argument.
+bool lower_split(PlanBuilder& b, const Graph& graph, uint32_t index) {
+  const Node& node = graph.node(index);
+  if (!movable(graph, node)) return false;
+  const auto axis = static_cast<size_t>(read(node).integer("axis"));
+  const auto in_strides = strides_of(graph.fact(node.inputs[0]).shape);
+  const bool unstacked = node.op->name == "unstack";
+  Dim position = 0;
+  for (uint32_t r = 0; r < node.facts.size(); ++r) {
+    DimShape part = node.facts[r].shape;
+    if (unstacked) part.insert(part.begin() + static_cast<std::ptrdiff_t>(axis), Dim(1));
+    Copy copy;
+    copy.dims = part;
+    copy.src_strides = in_strides;
+    copy.dst_strides = strides_of(part);
+    copy.src_offset = position * in_strides[axis];
+    b.step(StepKind::copy, {b.value_of(node.inputs[0])}, {b.result(index, r)}, parameters_of(b, copy));
+    position = position + part[axis];
+  }
+  return true;
+}
+
+// Each repeated axis becomes two: the repetition and the original.
+bool lower_tile(PlanBuilder& b, const Graph& graph, uint32_t index) {
+  const Node& node = graph.node(index);
+  if (!movable(graph, node)) return false;
+  const DimShape& in = graph.fact(node.inputs[0]).shape;
+  const auto repeats = read(node).dims("repeats");
+  const auto in_strides = strides_of(in), out_strides = strides_of(node.facts[0].shape);
+  Copy copy;
+  for (size_t i = 0; i < in.size(); ++i) {
+    if (!repeats[i].is(1)) {
+      copy.dims.push_back(repeats[i]);
+      copy.src_strides.emplace_back(0);
+      copy.dst_strides.push_back(in[i] * out_strides[i]);
+    }
+    if (!in[i].is(1)) {
+      copy.dims.push_back(in[i]);
+      copy.src_strides.push_back(in_strides[i]);
+      copy.dst_strides.push_back(out_strides[i]);
+    }
+  }
+  if (!fits(copy)) return false;
+  b.step(StepKind::copy, {b.value_of(node.inputs[0])}, {b.result(index)}, parameters_of(b, copy));
+  return true;
+}
+
+// NumPy's alignment: missing axes are in front; an axis of 1 is repeated.
+bool lower_broadcast(PlanBuilder& b, const Graph& graph, uint32_t index) {
+  const Node& node = graph.node(index);
+  if (!movable(graph, node)) return false;
+  const DimShape &in = graph.fact(node.inputs[0]).shape, &out = node.facts[0].shape;
+  const auto in_strides = strides_of(in);
+  Copy copy;
+  copy.dims = out;
+  copy.dst_strides = strides_of(out);
+  const size_t shift = out.size() - in.size();
+  for (size_t i = 0; i < out.size(); ++i) {
+    const bool repeated = i < shift || (in[i - shift].is(1) && !out[i].is(1));
+    if (i >= shift && !repeated && in[i - shift] != out[i]) return false;  // only the run can tell
+    copy.src_strides.push_back(repeated ? Dim(0) : in_strides[i - shift]);
+  }
+  if (!fits(copy)) return false;
+  b.step(StepKind::copy, {b.value_of(node.inputs[0])}, {b.result(index)}, parameters_of(b, copy));
+  return true;
+}
+
+uint64_t item_bits(double value, DataType type) {
+  const Tensor t = [&] {
+    switch (type) {
+      case DataType::f32: return Tensor::scalar(static_cast<float>(value));
+      case DataType::f64: return Tensor::scalar(value);
+      case DataType::f16: return Tensor::scalar(Half(static_cast<float>(value)));
+      case DataType::i64: return Tensor::scalar(static_cast<int64_t>(value));
+      default: return Tensor::scalar(static_cast<int32_t>(value));
+    }
+  }();
+  uint64_t bits = 0;
+  std::memcpy(&bits, t.bytes(), t.byte_size());
+  return bits;
+}
+
+bool lower_pad(PlanBuilder& b, const Graph& graph, uint32_t index) {
+  const Node& node = graph.node(index);
+  const NodeReader r = read(node);
+  const Fact& in = graph.fact(node.inputs[0]);
+  const bool type = in.dtype == DataType::f32 || in.dtype == DataType::f64 || in.dtype == DataType::f16 ||
+                    in.dtype == DataType::i64 || in.dtype == DataType::i32;
+  if (r.string("border") != "constant" || !type || in.quant || in.rank() > kMaxRank) return false;
+  const auto pads = r.dim_pairs("padding");
+  const auto in_strides = strides_of(in.shape), out_strides = strides_of(node.facts[0].shape);
+  Copy copy;
+  copy.dims = in.shape;
+  copy.src_strides = in_strides;
+  copy.dst_strides = out_strides;
+  for (size_t i = 0; i < pads.size(); ++i) {
+    const Dim &before = pads[i].first, &after = pads[i].second;
+    if (!before.is_constant() || !after.is_constant()) return false;
+    if (before.value() > 0) copy.dst_offset = copy.dst_offset + before * out_strides[i];
+    if (before.value() < 0) copy.src_offset = copy.src_offset - before * in_strides[i];
+    if (before.value() < 0) copy.dims[i] = copy.dims[i] + before;  // what is cropped is not copied
+    if (after.value() < 0) copy.dims[i] = copy.dims[i] + after;
+  }
+  for (const Dim& d : copy.dims) {
+    if (!d.is_at_least(0)) return false;
+  }
+  PadParameters p;
+  p.copy = parameters_of(b, copy);
+  p.value = item_bits(r.scalar("value"), in.dtype);
+  b.step(StepKind::pad, {b.value_of(node.inputs[0])}, {b.result(index)}, p);
+  return true;
+}
+
+bool lower_gather(PlanBuilder& b, const Graph& graph, uint32_t index) {
+  const Node& node = graph.node(index);
+  if (!movable(graph, node) || graph.fact(node.inputs[1]).dtype != DataType::i64) return false;
+  GatherParameters p;
+  p.axis = static_cast<uint32_t>(read(node).integer("axis"));
+  p.wrap = node.op->name == "tract_core_gather" ? 1 : 0;
+  b.step(StepKind::gather, {b.value_of(node.inputs[0]), b.value_of(node.inputs[1])}, {b.result(index)}, p);
+  return true;
+}
+
+bool lower_cast(PlanBuilder& b, const Graph& graph, uint32_t index) {
+  const Node& node = graph.node(index);
+  const Fact &from = graph.fact(node.inputs[0]), &to = node.facts[0];
+  if (from.quant || to.quant || item_size(from.dtype) == 0 || item_size(to.dtype) == 0) return false;
+  if (is_complex(from.dtype) || is_complex(to.dtype)) return false;
+  if (from.dtype == to.dtype) return lower_alias(b, graph, index);
+  b.step(StepKind::cast, {b.value_of(node.inputs[0])}, {b.result(index)});
+  return true;
+}
+
+bool lower_dims(PlanBuilder& b, const Graph& graph, uint32_t index) {
+  const Node& node = graph.node(index);
+  const auto values = read(node).dims("value");
+  SizesParameters p;
+  if (values.size() > std::size(p.values)) return false;
+  p.count = static_cast<uint32_t>(values.size());
+  for (size_t i = 0; i < values.size(); ++i) p.values[i] = b.size(values[i]);
+  b.step(StepKind::sizes, {}, {b.result(index)}, p);
+  return true;
+}
+
+constexpr Lowering kLowerings[] = {
+    {"reshape", lower_alias},        {"squeeze", lower_alias},     {"unsqueeze", lower_alias},
+    {"copy", lower_alias},           {"transpose", lower_transpose}, {"nnefrun_slice", lower_slice},
+    {"concat", lower_concat},        {"stack", lower_stack},       {"split", lower_split},
+    {"unstack", lower_split},        {"tile", lower_tile},         {"tract_core_broadcast", lower_broadcast},
+    {"pad", lower_pad},              {"gather", lower_gather},     {"tract_core_gather", lower_gather},
+    {"tract_core_cast", lower_cast}, {"nnefrun_dims", lower_dims},
+};
+
+}  // namespace
+
+std::span<const Lowering> move_lowerings() { return kLowerings; }
+
+}  // namespace nnefrun
