@@ -1,9 +1,11 @@
 #include "engine/ops/registry.h"
 
 #include <algorithm>
+#include <deque>
 #include <memory>
 #include <unordered_map>
 
+#include "engine/ops/lowering.h"
 #include "nnef_parser/stdlib.h"
 #include "nnef_parser/value.h"
 
@@ -57,13 +59,21 @@ Signature make_signature(const FragmentDefinition& declaration) {
 }
 
 struct Registry {
+  std::deque<OpDef> table;
   std::vector<const OpDef*> rows;
   std::unordered_map<std::string_view, const OpDef*> by_name;
   std::unordered_map<const OpDef*, std::unique_ptr<Signature>> signatures;
 
   Registry() {
+    std::unordered_map<std::string_view, decltype(OpDef::lower)> lowerings;
+    for (const auto theme : {elementwise_lowerings(), linear_lowerings(), move_lowerings(), reduce_lowerings()}) {
+      for (const Lowering& lowering : theme) lowerings.emplace(lowering.op, lowering.lower);
+    }
     for (const auto family : families()) {
-      for (const OpDef& row : family) {
+      for (const OpDef& listed : family) {
+        OpDef& row = table.emplace_back(listed);
+        const auto lowering = lowerings.find(row.name);
+        if (lowering != lowerings.end()) row.lower = lowering->second;
         rows.push_back(&row);
         by_name.emplace(row.name, &row);
         const FragmentDefinition* declaration = find_standard(row.name, Dialect::engine);

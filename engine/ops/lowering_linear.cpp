@@ -1,0 +1,216 @@
+// Products and convolutions in f32: constant operands are packed here, once, in the layout of the kernel row that this
+// machine will run.
+
+#include <algorithm>
+
+#include "engine/ops/lowering.h"
+#include "engine/ops/window_dims.h"
+#include "engine/runtime/step_parameters.h"
+#include "kernels/conv/conv.h"
+#include "kernels/matmul/matmul.h"
+
+namespace nnefrun {
+namespace {
+
+NodeReader read(const Node& node) { return NodeReader(node, signature_of(node.op), nullptr); }
+
+struct ActivationEntry {
+  std::string_view name;
+  kernels::Activation activation;
+};
+constexpr ActivationEntry kActivations[] = {
+    {"", kernels::Activation::none},         {"relu", kernels::Activation::relu},
+    {"clamp", kernels::Activation::clamp},   {"leaky_relu", kernels::Activation::leaky_relu},
+    {"sigmoid", kernels::Activation::sigmoid}, {"tanh", kernels::Activation::tanh},
+    {"silu", kernels::Activation::silu},     {"gelu_erf", kernels::Activation::gelu_erf},
+    {"gelu_tanh", kernels::Activation::gelu_tanh}, {"hard_swish", kernels::Activation::hard_swish},
+    {"elu", kernels::Activation::elu},
+};
+
+bool set_activation(const NodeReader& r, EpilogueParameters& e) {
+  if (r.signature().attribute_index("activation") < 0) return true;
+  for (const ActivationEntry& entry : kActivations) {
+    if (entry.name != r.string("activation")) continue;
+    e.activation = static_cast<uint8_t>(entry.activation);
+    e.a = static_cast<float>(r.scalar("alpha"));
+    e.b = static_cast<float>(r.scalar("beta"));
+    return true;
+  }
+  return false;
+}
+
+bool is_f32(const Graph& graph, Outlet outlet) { return graph.fact(outlet).dtype == DataType::f32 && !graph.fact(outlet).quant; }
+
+bool is_zero(const Fact& fact) {
+  return fact.constant && fact.constant->size() == 1 && fact.constant->as_double(0) == 0.0;
+}
+
+// The bias as one value for each of `count` channels; nullopt when it cannot be one. None at all when it is zero.
+struct Bias {
+  bool present = false;
+  uint32_t value = 0;
+};
+std::optional<Bias> bias_value(PlanBuilder& b, const Graph& graph, Outlet outlet, const Dim& count) {
+  const Fact& fact = graph.fact(outlet);
+  if (is_zero(fact)) return Bias{};
+  if (!is_f32(graph, outlet)) return std::nullopt;
+  if (fact.constant && fact.constant->size() == 1 && count.is_constant()) {
+    const std::vector<float> repeated(static_cast<size_t>(count.value()), fact.constant->data<float>()[0]);
+    return Bias{true, b.constant(Tensor::of<float>({count.value()}, repeated))};
+  }
+  if (volume_of(fact.shape) != count) return std::nullopt;
+  return Bias{true, b.value_of(outlet)};
+}
+
+// conv and nnefrun_conv.
+bool lower_conv(PlanBuilder& b, const Graph& graph, uint32_t index) {
+  const Node& node = graph.node(index);
+  const NodeReader r = read(node);
+  const Fact &x = graph.fact(node.inputs[0]), &filter = graph.fact(node.inputs[1]);
+  const int spatial = x.rank() - 2;
+  if (spatial < 1 || spatial > 3 || !filter.constant || r.string("border") != "constant") return false;
+  for (const Outlet& input : node.inputs) {
+    if (!is_f32(graph, input)) return false;
+  }
+  const Shape& weights = filter.constant->shape();
+  if (!x.shape[1].is_constant()) return false;
+  int64_t groups = r.integer("groups");
+  if (groups == 0) groups = x.shape[1].value();
+
+  ConvParameters p;
+  p.groups = groups;
+  if (!set_activation(r, p.epilogue)) return false;
+  const std::vector<Dim> in(x.shape.begin() + 2, x.shape.end());
+  const std::vector<int64_t> size(weights.begin() + 2, weights.end());
+  const WindowDims window = window_dims(r, in, size);
+  kernels::ConvShape shape;  // what packing needs: channels, groups and the filter
+  shape.in_channels = x.shape[1].value();
+  shape.out_channels = weights[0];
+  shape.groups = groups;
+  for (int i = 0; i < 3; ++i) p.pad_before[i] = b.size(0);
+  for (int i = 0; i < spatial; ++i) {
+    const auto at = static_cast<size_t>(i);
+    const int to = 3 - spatial + i;
+    p.filter[to] = shape.filter[to] = size[at];
+    p.stride[to] = shape.stride[to] = window.stride[at];
+    p.dilation[to] = shape.dilation[to] = window.dilation[at];
+    p.pad_before[to] = b.size(window.before[at]);
+  }
+  const Bias none;
+  const auto bias = node.input_counts[2] == 0 ? std::optional<Bias>(none) : bias_value(b, graph, node.inputs[2], Dim(weights[0]));
+  if (!bias) return false;
+  const auto& kernel = kernels::choose_matmul_f32();
+  p.packed_mr = kernel.mr;
+  p.packed_nr = kernel.nr;
+  Tensor packed = Tensor::zeros(DataType::f32, {static_cast<int64_t>(kernels::packed_conv_weights_size(shape, kernel))});
+  kernels::pack_conv_weights(shape, filter.constant->data<float>(), packed.mutable_data<float>(), kernel);
+
+  std::vector<uint32_t> inputs{b.value_of(node.inputs[0]), b.constant(std::move(packed))};
+  if (bias->present) inputs.push_back(bias->value);
+  p.epilogue.has_bias = bias->present ? 1 : 0;
+  if (node.op->name == "nnefrun_conv" && r.has_input("residual")) {
+    p.epilogue.has_residual = 1;
+    inputs.push_back(b.value_of(node.inputs[r.input_range("residual").first]));
+  }
+  std::string note = "conv";
+  for (int i = 0; i < spatial; ++i) note += (i == 0 ? " " : "x") + std::to_string(size[static_cast<size_t>(i)]);
+  note += " " + std::to_string(shape.in_channels) + "->" + std::to_string(shape.out_channels);
+  if (groups > 1) note += " groups " + std::to_string(groups);
+  b.step(StepKind::conv, inputs, {b.result(index)}, p, note);
+  return true;
+}
+
+// A product of `a` [..., m, k] and `w` [..., k, n] with whatever follows it.
+bool product(PlanBuilder& b, const Graph& graph, uint32_t index, bool transpose_a, bool transpose_b, std::optional<Outlet> bias,
+             std::optional<Outlet> residual, EpilogueParameters epilogue) {
+  const Node& node = graph.node(index);
+  const Outlet a = node.inputs[0], w = node.inputs[1];
+  if (!is_f32(graph, a) || !is_f32(graph, w) || node.facts[0].dtype != DataType::f32) return false;
+  const DimShape &sa = graph.fact(a).shape, &sb = graph.fact(w).shape, &out = node.facts[0].shape;
+  const size_t rank = out.size();
+  if (sa.size() != rank || sb.size() != rank) return false;
+  MatmulParameters p;
+  p.epilogue = epilogue;
+  p.transpose_a = transpose_a ? 1 : 0;
+  p.transpose_b = transpose_b ? 1 : 0;
+  const Dim m = sa[rank - (transpose_a ? 1 : 2)], k = sa[rank - (transpose_a ? 2 : 1)], n = sb[rank - (transpose_b ? 2 : 1)];
+  p.m = b.size(m);
+  p.n = b.size(n);
+  p.k = b.size(k);
+  const auto& kernel = kernels::choose_matmul_f32();
+  p.packed_mr = kernel.mr;
+  p.packed_nr = kernel.nr;
+  // A constant without batch axes is packed.
+  const auto packable = [&](Outlet outlet) {
+    const Fact& fact = graph.fact(outlet);
+    return fact.constant && std::all_of(fact.shape.begin(), fact.shape.end() - 2, [](const Dim& d) { return d.is(1); });
+  };
+  std::vector<uint32_t> inputs;
+  if (packable(a) && !packable(w)) {
+    const int64_t rows = m.value(), depth = k.value();
+    Tensor packed = Tensor::zeros(DataType::f32, {static_cast<int64_t>(kernels::packed_a_size(rows, depth, kernel))});
+    kernels::pack_a_f32(rows, depth, graph.fact(a).constant->data<float>(), transpose_a ? 1 : depth, transpose_a ? rows : 1,
+                        packed.mutable_data<float>(), kernel);
+    p.packed_a = 1;
+    inputs = {b.constant(std::move(packed)), b.value_of(w)};
+  } else if (packable(w)) {
+    const int64_t depth = k.value(), columns = n.value();
+    Tensor packed = Tensor::zeros(DataType::f32, {static_cast<int64_t>(kernels::packed_b_size(depth, columns, kernel))});
+    kernels::pack_b_f32(depth, columns, graph.fact(w).constant->data<float>(), transpose_b ? 1 : columns,
+                        transpose_b ? depth : 1, packed.mutable_data<float>(), kernel);
+    p.packed_b = 1;
+    inputs = {b.value_of(a), b.constant(std::move(packed))};
+  } else {
+    inputs = {b.value_of(a), b.value_of(w)};
+  }
+  if (bias) {
+    const auto value = bias_value(b, graph, *bias, n);
+    if (!value) return false;
+    p.epilogue.has_bias = value->present ? 1 : 0;
+    if (value->present) inputs.push_back(value->value);
+  }
+  if (residual) {
+    p.epilogue.has_residual = 1;
+    inputs.push_back(b.value_of(*residual));
+  }
+  const std::string note = "matmul " + m.to_string() + "x" + k.to_string() + "x" + n.to_string();
+  b.step(StepKind::matmul, inputs, {b.result(index)}, p, note);
+  return true;
+}
+
+bool lower_matmul(PlanBuilder& b, const Graph& graph, uint32_t index) {
+  const Node& node = graph.node(index);
+  const NodeReader r = read(node);
+  return product(b, graph, index, r.logical("transposeA"), r.logical("transposeB"), std::nullopt, std::nullopt, {});
+}
+
+bool lower_linear(PlanBuilder& b, const Graph& graph, uint32_t index) {
+  const Node& node = graph.node(index);
+  const Fact& bias = graph.fact(node.inputs[2]);
+  // One bias for each column: [1, n], or a single value.
+  if (bias.rank() >= 1 && !bias.shape[0].is(1)) return false;
+  return product(b, graph, index, false, true, node.inputs[2], std::nullopt, {});
+}
+
+// nnefrun_matmul: the product with bias, residual and activation.
+bool lower_fused_matmul(PlanBuilder& b, const Graph& graph, uint32_t index) {
+  const Node& node = graph.node(index);
+  const NodeReader r = read(node);
+  EpilogueParameters e;
+  if (!set_activation(r, e)) return false;
+  std::optional<Outlet> bias, residual;
+  if (r.has_input("bias")) bias = node.inputs[r.input_range("bias").first];
+  if (r.has_input("residual")) residual = node.inputs[r.input_range("residual").first];
+  return product(b, graph, index, r.logical("transposeA"), r.logical("transposeB"), bias, residual, e);
+}
+
+constexpr Lowering kLowerings[] = {
+    {"conv", lower_conv},     {"nnefrun_conv", lower_conv},           {"matmul", lower_matmul},
+    {"linear", lower_linear}, {"nnefrun_matmul", lower_fused_matmul},
+};
+
+}  // namespace
+
+std::span<const Lowering> linear_lowerings() { return kLowerings; }
+
+}  // namespace nnefrun

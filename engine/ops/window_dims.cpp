@@ -1,0 +1,25 @@
+#include "engine/ops/window_dims.h"
+
+namespace nnefrun {
+
+WindowDims window_dims(const NodeReader& r, const std::vector<Dim>& in, const std::vector<int64_t>& size) {
+  WindowDims w;
+  w.stride = r.integers("stride");
+  w.dilation = r.integers("dilation");
+  w.stride.resize(in.size(), 1);
+  w.dilation.resize(in.size(), 1);
+  const auto pads = r.dim_pairs("padding");
+  for (size_t i = 0; i < in.size(); ++i) {
+    if (!pads.empty()) {
+      w.before.push_back(pads[i].first);
+      continue;
+    }
+    const Dim out = Dim::ceil_div(in[i], w.stride[i]);
+    const Dim reach = Dim((size[i] - 1) * w.dilation[i] + 1);
+    const Dim total = Dim::max((out - Dim(1)) * Dim(w.stride[i]) + reach - in[i], 0);
+    w.before.push_back(Dim::floor_div(total, 2));
+  }
+  return w;
+}
+
+}  // namespace nnefrun
