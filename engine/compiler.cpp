@@ -5,7 +5,6 @@
 #include "engine/import/importer.h"
 #include "engine/rewrites/rewrite.h"
 #include "nnef_parser/archive.h"
-#include "nnef_parser/check.h"
 #include "nnef_parser/parser.h"
 
 namespace nnefrun {
@@ -26,14 +25,11 @@ Graph load_graph(const Archive& archive, const CompileOptions& options, Dialect*
   const Document document = parse_document(std::move(text.text), text.member, parse);
   if (read_as != nullptr) *read_as = document.dialect;
 
-  // Everything that is wrong with the text is wrong before anything is computed; the first finding is the answer.
-  const std::vector<Error> findings = check(document, {});
-  if (!findings.empty()) throw Error(findings.front());
-
   ImportSources sources;
   sources.tensor = [&](const std::string& label) { return archive.tensor(label); };
   if (auto quantization = archive.quantization(member)) {
-    sources.quantization = parse_quantization_file(std::move(quantization->text), quantization->member, document.dialect);
+    sources.quantization =
+        parse_quantization_file(std::move(quantization->text), quantization->member, document.dialect);
   }
   sources.submodel = [&](const std::string& label) -> std::shared_ptr<const Graph> {
     const auto inner = archive.submodel(label);
@@ -71,17 +67,20 @@ Graph rewrite_graph(Graph graph, Stage stage, const CompileOptions& options) {
   pass("dead-nodes", [](Graph g, int64_t*) { return without_dead_nodes(g); });
   pass("common-subexpressions", [](Graph g, int64_t* n) { return without_repetitions(g, n); });
   // Constants are folded, what does nothing is removed, spelled-out operators get their names back.
-  pass("declutter", [&](Graph g, int64_t* n) { return apply_rewrites(std::move(g), declutter_rewrites(), rewrite, n); });
+  pass("declutter",
+       [&](Graph g, int64_t* n) { return apply_rewrites(std::move(g), declutter_rewrites(), rewrite, n); });
   if (stage == Stage::decluttered) return graph;
 
   // Then operators are fused into those that the engine has kernels for.
-  pass("fuse", [&](Graph g, int64_t* n) { return apply_rewrites(std::move(g), optimize_rewrites(), rewrite, n); });
+  pass("fuse",
+       [&](Graph g, int64_t* n) { return apply_rewrites(std::move(g), optimize_rewrites(), rewrite, n); });
   pass("common-subexpressions-2", [](Graph g, int64_t* n) { return without_repetitions(g, n); });
   pass("dead-nodes-2", [](Graph g, int64_t*) { return without_dead_nodes(g); });
   return graph;
 }
 
-std::shared_ptr<const CompiledModel> compile_graph(Graph graph, const CompileOptions& options, Dialect dialect) {
+std::shared_ptr<const CompiledModel> compile_graph(Graph graph, const CompileOptions& options,
+                                                   Dialect dialect) {
   auto model = std::make_shared<CompiledModel>();
   model->dialect = dialect;
   if (!options.optimize) {

@@ -22,20 +22,21 @@ std::optional<Stage> stage_from_name(std::string_view name);
 
 struct CompileOptions {
   Dialect dialect = Dialect::automatic;
-  std::string graph_name;                   // which *.nnef of an archive that holds several; "" the usual one
+  std::string graph_name;  // which *.nnef of an archive that holds several; "" the usual one
   std::vector<std::pair<std::string, int64_t>> set_symbols;  // --set S=16: replaced before anything else
-  bool optimize = true;                     // false: typed graph, no rewrites, no plan
-  std::vector<std::string> disabled;        // names of rewrites and passes that are not applied
-  int64_t max_rewrites = -1;                // stop after so many applied patches; -1: no limit
-  std::function<void(const std::string& pass, const Graph& after, int64_t applied, double seconds)> after_pass;
-  uint64_t max_nodes = 1'000'000;           // of the expanded graph
+  bool optimize = true;                                      // false: typed graph, no rewrites, no plan
+  std::vector<std::string> disabled;  // names of rewrites and passes that are not applied
+  int64_t max_rewrites = -1;          // stop after so many applied patches; -1: no limit
+  std::function<void(const std::string& pass, const Graph& after, int64_t applied, double seconds)>
+      after_pass;
+  uint64_t max_nodes = 1'000'000;  // of the expanded graph
 };
 
 // A model that is ready to run: immutable, shared by sessions and threads.
 struct CompiledModel {
-  Graph graph;                // as far as the options took it
-  std::optional<Plan> plan;   // none when the graph runs by evaluation
-  std::string why_no_plan;    // the reason, for `info` and the log
+  Graph graph;               // as far as the options took it
+  std::optional<Plan> plan;  // none when the graph runs by evaluation
+  std::string why_no_plan;   // the reason, for `info` and the log
   Dialect dialect = Dialect::khronos;
 };
 
@@ -49,8 +50,8 @@ std::shared_ptr<const CompiledModel> compile_model(const Archive& archive, const
 std::shared_ptr<const CompiledModel> compile_graph(Graph graph, const CompileOptions& options,
                                                    Dialect dialect = Dialect::engine);
 
-// The graph as NNEF text of the engine's dialect (`extension nnefrun_engine 1;`) and the tensors that it names:
-// label -> tensor. Loading both back gives an equal graph.
+// The graph as NNEF text of the engine's dialect (`extension nnefrun_engine 1;`) and the tensors that it
+// names: label -> tensor. Loading both back gives an equal graph.
 struct PrintedGraph {
   std::string text;
   std::vector<std::pair<std::string, Tensor>> tensors;

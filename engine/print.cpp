@@ -1,5 +1,5 @@
-// A typed graph as NNEF text of the engine's dialect, and back. Everything follows from the signatures: there is no code
-// for any single operator here, except for where tensors come from.
+// A typed graph as NNEF text of the engine's dialect, and back. Everything follows from the signatures: there
+// is no code for any single operator here, except for where tensors come from.
 
 #include <algorithm>
 #include <set>
@@ -16,7 +16,8 @@ namespace {
 
 std::string quoted(const std::string& text) { return printed_string(text); }
 
-// Extents are written as expressions of symbols; the divisions that NNEF lacks are operations of the engine's dialect.
+// Extents are written as expressions of symbols; the divisions that NNEF lacks are operations of the engine's
+// dialect.
 std::string dim_text(const Dim& dim) {
   std::string text = dim.to_string();
   for (const std::string name : {"floor_div(", "ceil_div(", "broadcast("}) {
@@ -54,7 +55,8 @@ class GraphPrinter {
   std::string label_of(const std::string& wanted, const Tensor& tensor) {
     std::string label = wanted;
     for (int k = 1;; ++k) {
-      const auto it = std::find_if(out_.tensors.begin(), out_.tensors.end(), [&](const auto& t) { return t.first == label; });
+      const auto it = std::find_if(out_.tensors.begin(), out_.tensors.end(),
+                                   [&](const auto& t) { return t.first == label; });
       if (it == out_.tensors.end()) break;
       if (it->second.bytes() == tensor.bytes() && it->second.identical(tensor)) return label;
       label = wanted + "_" + std::to_string(k);
@@ -66,7 +68,8 @@ class GraphPrinter {
   // A constant: rank-0 f32, i64 and bool are written where they are used, everything else is a variable.
   static std::optional<std::string> inline_text(const Fact& fact) {
     if (!fact.constant || fact.rank() != 0 || fact.quant) return std::nullopt;
-    if (fact.dtype == DataType::f32) return printed_scalar(static_cast<double>(fact.constant->data<float>()[0]));
+    if (fact.dtype == DataType::f32)
+      return printed_scalar(static_cast<double>(fact.constant->data<float>()[0]));
     return std::nullopt;
   }
 
@@ -87,24 +90,28 @@ class GraphPrinter {
       if (node.op->name == "tract_core_external") {
         if (is_body) continue;
         const Fact& fact = node.facts[0];
-        lines += "  " + printed_identifier(node.result_names[0]) + " = tract_core_external(shape = " +
-                 attribute_text(Attribute::of_dims(fact.shape)) + ", datum_type = " +
-                 quoted(item_type_text(item_type_of(fact))) + ");\n";
+        lines += "  " + printed_identifier(node.result_names[0]) +
+                 " = tract_core_external(shape = " + attribute_text(Attribute::of_dims(fact.shape)) +
+                 ", datum_type = " + quoted(item_type_text(item_type_of(fact))) + ");\n";
         continue;
       }
       if (node.facts.size() == 1 && node.facts[0].constant) {
         const Fact& fact = node.facts[0];
         const bool own_line = named.count({index, 0}) != 0 || !inline_text(fact);
         if (!own_line || (uses[index][0] == 0)) continue;
-        const std::string wanted = node.op->name == "variable" ? std::get<std::string>(node.attributes[1].value) : node.result_names[0];
+        const std::string wanted = node.op->name == "variable"
+                                       ? std::get<std::string>(node.attributes[1].value)
+                                       : node.result_names[0];
         const std::string label = label_of(wanted, *fact.constant);
-        lines += "  " + printed_identifier(node.result_names[0]) + " = variable(shape = " + attribute_text(Attribute::of_dims(fact.shape)) +
+        lines += "  " + printed_identifier(node.result_names[0]) +
+                 " = variable(shape = " + attribute_text(Attribute::of_dims(fact.shape)) +
                  ", label = " + quoted(label) + ");\n";
         if (fact.quant) {  // the file holds codes; their scale is part of the graph
           lines.erase(lines.rfind("  "));
-          lines += "  " + printed_identifier(node.result_names[0]) + " = tract_core_cast(variable(shape = " +
-                   attribute_text(Attribute::of_dims(fact.shape)) + ", label = " + quoted(label) + "), to = " +
-                   quoted(item_type_text(item_type_of(fact))) + ");\n";
+          lines += "  " + printed_identifier(node.result_names[0]) +
+                   " = tract_core_cast(variable(shape = " + attribute_text(Attribute::of_dims(fact.shape)) +
+                   ", label = " + quoted(label) + "), to = " + quoted(item_type_text(item_type_of(fact))) +
+                   ");\n";
         }
         continue;
       }
@@ -119,7 +126,8 @@ class GraphPrinter {
     // Results whose wire carries another name.
     std::string results, result_types;
     for (const GraphOutput& output : graph.outputs) {
-      const std::string own = printed_identifier(output.name), wire = printed_identifier(graph.name_of(output.outlet));
+      const std::string own = printed_identifier(output.name),
+                        wire = printed_identifier(graph.name_of(output.outlet));
       if (own != wire) lines += "  " + own + " = copy(" + wire + ");\n";
       results += (results.empty() ? "" : ", ") + own;
       result_types += (result_types.empty() ? "" : ", ") + own + ": tensor<scalar>";
@@ -131,9 +139,11 @@ class GraphPrinter {
       parameter_types += (parameter_types.empty() ? "" : ", ") + own + ": tensor<scalar>";
     }
     if (is_body) {
-      return "fragment " + printed_identifier(fragment) + "( " + parameter_types + " )\n-> ( " + result_types + " )\n{\n" + lines + "}\n\n";
+      return "fragment " + printed_identifier(fragment) + "( " + parameter_types + " )\n-> ( " +
+             result_types + " )\n{\n" + lines + "}\n\n";
     }
-    return "graph " + printed_identifier(graph.name) + "( " + parameters + " ) -> ( " + results + " )\n{\n" + lines + "}\n";
+    return "graph " + printed_identifier(graph.name) + "( " + parameters + " ) -> ( " + results + " )\n{\n" +
+           lines + "}\n";
   }
 
   template <class Reference>
@@ -166,7 +176,8 @@ class GraphPrinter {
       const Attribute& value = node.attributes[a];
       if (!value.is_given() || (parameter.default_value && *parameter.default_value == value)) continue;
       std::string text = attribute_text(value);
-      if (parameter.name == "body" && !node.bodies.empty()) text = quoted(body_name(*node.bodies[0], std::get<std::string>(value.value)));
+      if (parameter.name == "body" && !node.bodies.empty())
+        text = quoted(body_name(*node.bodies[0], std::get<std::string>(value.value)));
       if (parameter.name == "label" && node.op->name == "tract_core_submodel") {
         text = quoted(body_name(*node.bodies[0], "submodel_" + std::get<std::string>(value.value)));
       }
@@ -195,9 +206,12 @@ Graph reload_graph(const PrintedGraph& printed) {
   std::map<std::string, TensorFile> files;
   for (const auto& item : printed.tensors) {
     std::string bytes;
-    write_tensor_file([&](ByteSpan part) { bytes.append(reinterpret_cast<const char*>(part.data()), part.size()); }, item.second,
-                      TensorFileForm::engine);
-    files.emplace(item.first, read_tensor_file(ByteSpan(reinterpret_cast<const std::byte*>(bytes.data()), bytes.size()), item.first));
+    write_tensor_file(
+        [&](ByteSpan part) { bytes.append(reinterpret_cast<const char*>(part.data()), part.size()); },
+        item.second, TensorFileForm::engine);
+    files.emplace(item.first,
+                  read_tensor_file(ByteSpan(reinterpret_cast<const std::byte*>(bytes.data()), bytes.size()),
+                                   item.first));
   }
   ImportSources sources;
   sources.tensor = [&](const std::string& label) -> std::optional<TensorFile> {

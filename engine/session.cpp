@@ -31,7 +31,8 @@ struct Session::State {
   std::shared_ptr<const CompiledModel> model;
   SessionOptions options;
   GraphState graph_state;
-  std::vector<std::pair<Outlet, Tensor>> variables;  // current values of updated variables, planned models only
+  std::vector<std::pair<Outlet, Tensor>>
+      variables;  // current values of updated variables, planned models only
   Runtime runtime;
   SymbolValues symbols;
   std::vector<int64_t> symbol_values;
@@ -45,8 +46,8 @@ struct Session::State {
   const Graph& graph() const { return model->graph; }
 
   // The runtime's hook for nodes without a tuned step.
-  static Status evaluate(void* host, uint32_t index, const View* const* inputs, uint32_t input_count, View* const* outputs,
-                         uint32_t output_count) {
+  static Status evaluate(void* host, uint32_t index, const View* const* inputs, uint32_t input_count,
+                         View* const* outputs, uint32_t output_count) {
     auto& self = *static_cast<State*>(host);
     try {
       self.evaluate_node(index, inputs, outputs, output_count);
@@ -67,7 +68,8 @@ struct Session::State {
     }
     OpState* own = node.op->stateful ? &graph_state.nodes[index] : nullptr;
     EvalContext context(node, signature_of(node.op), graph(), std::move(arguments), symbols, own);
-    if (node.op->eval == nullptr) throw context.fail("internal", std::string(node.op->name) + " cannot be evaluated");
+    if (node.op->eval == nullptr)
+      throw context.fail("internal", std::string(node.op->name) + " cannot be evaluated");
     const std::vector<Tensor> results = node.op->eval(context);
     for (uint32_t r = 0; r < output_count; ++r) {
       const Tensor planned = tensor_over(*outputs[r]);
@@ -75,8 +77,8 @@ struct Session::State {
         throw context.fail("shape-mismatch", std::string(node.op->name) + " computed " +
                                                  std::string(name_of(results[r].dtype())) + " " +
                                                  to_string(results[r].shape()) + " where " +
-                                                 std::string(name_of(planned.dtype())) + " " + to_string(planned.shape()) +
-                                                 " was inferred");
+                                                 std::string(name_of(planned.dtype())) + " " +
+                                                 to_string(planned.shape()) + " was inferred");
       }
       if (planned.byte_size() > 0) std::memcpy(outputs[r]->data, results[r].bytes(), planned.byte_size());
     }
@@ -91,7 +93,8 @@ struct Session::State {
 
   void reset_variables() {
     variables.clear();
-    for (const auto& update : graph().updates) variables.emplace_back(update.first, *graph().fact(update.first).constant);
+    for (const auto& update : graph().updates)
+      variables.emplace_back(update.first, *graph().fact(update.first).constant);
   }
 
   [[noreturn]] void raise(const Status& status) {
@@ -107,17 +110,18 @@ struct Session::State {
       } catch (Error& error) {
         if (node != nullptr) {
           error.at(node->where);
-          error.note("while computing `" + node->result_names[0] + "` = " + std::string(node->op->name) + "(...)");
+          error.note("while computing `" + node->result_names[0] + "` = " + std::string(node->op->name) +
+                     "(...)");
         }
         throw;
       } catch (const std::bad_alloc&) {
         throw Error("out-of-memory", place + describe(StatusCode::out_of_memory));
       }
     }
-    static constexpr const char* kCodes[] = {"internal",        "out-of-memory", "memory-limit",     "internal",
-                                             "internal",        "shape-negative", "shape-overflow",  "shape-mismatch",
-                                             "index-out-of-range", "division-by-zero", "shape-mismatch", "cancelled",
-                                             "internal"};
+    static constexpr const char* kCodes[] = {
+        "internal",       "out-of-memory",  "memory-limit",   "internal",           "internal",
+        "shape-negative", "shape-overflow", "shape-mismatch", "index-out-of-range", "division-by-zero",
+        "shape-mismatch", "cancelled",      "internal"};
     Error error(kCodes[static_cast<size_t>(status.code)], place + describe(status.code));
     if (status.detail[0] != 0 || status.detail[1] != 0) {
       error.note("figures: " + std::to_string(status.detail[0]) + ", " + std::to_string(status.detail[1]));
@@ -134,7 +138,8 @@ struct Session::State {
   void bind(const std::vector<Tensor>& inputs) {
     bool same = bound_shapes.size() == inputs.size() && !inputs.empty();
     for (size_t i = 0; same && i < inputs.size(); ++i) {
-      same = inputs[i].shape() == bound_shapes[i] && inputs[i].dtype() == graph().fact(graph().inputs[i]).dtype;
+      same =
+          inputs[i].shape() == bound_shapes[i] && inputs[i].dtype() == graph().fact(graph().inputs[i]).dtype;
     }
     if (same) return;
     bound_shapes.clear();
@@ -231,7 +236,8 @@ std::vector<Tensor> Session::run(const std::vector<Tensor>& inputs) {
   if (!state_->model->plan) return state_->run_graph(inputs);
   state_->run_plan(inputs);
   std::vector<Tensor> results;
-  for (uint32_t i = 0; i < state_->graph().outputs.size(); ++i) results.push_back(copy_of(state_->runtime.output(i)));
+  for (uint32_t i = 0; i < state_->graph().outputs.size(); ++i)
+    results.push_back(copy_of(state_->runtime.output(i)));
   return results;
 }
 
@@ -250,7 +256,8 @@ void Session::reset() {
 
 void Session::observe(std::function<void(const Node&, uint32_t, const Tensor&)> callback) {
   state_->observer = std::move(callback);
-  state_->runtime.watch(state_->observer ? &State::before_step : nullptr, state_->observer ? &State::after_step : nullptr);
+  state_->runtime.watch(state_->observer ? &State::before_step : nullptr,
+                        state_->observer ? &State::after_step : nullptr);
 }
 
 std::vector<StepProfile> Session::profile(const std::vector<Tensor>& inputs) {
@@ -268,7 +275,11 @@ std::vector<StepProfile> Session::profile(const std::vector<Tensor>& inputs) {
   return steps;
 }
 
-size_t Session::arena_bytes() const { return state_->runtime.arena_bytes() + state_->runtime.scratch_bytes(); }
-size_t Session::weight_bytes() const { return state_->model->plan ? state_->model->plan->constant_bytes() : 0; }
+size_t Session::arena_bytes() const {
+  return state_->runtime.arena_bytes() + state_->runtime.scratch_bytes();
+}
+size_t Session::weight_bytes() const {
+  return state_->model->plan ? state_->model->plan->constant_bytes() : 0;
+}
 
 }  // namespace nnefrun

@@ -17,9 +17,9 @@ struct SessionOptions {
 
 // What one step of a run cost; see Session::profile.
 struct StepProfile {
-  uint32_t node = 0;      // of model().graph
+  uint32_t node = 0;  // of model().graph
   uint32_t step = 0;
-  std::string note;       // what the step says of itself
+  std::string note;  // what the step says of itself
   int64_t nanoseconds = 0;
 };
 
@@ -32,11 +32,13 @@ class Session {
   Session& operator=(Session&&) noexcept;
 
   const CompiledModel& model() const;
-  // Inputs in the order of the graph's externals; results in the order of its header. Checks number, dtype, shape and
-  // the assertions on symbols at the door and throws Error. A failure inside a run throws Error naming the node; the
-  // session is then as it was, except that stateful operators which had already run keep their step.
+  // Inputs in the order of the graph's externals; results in the order of its header. Checks number, dtype,
+  // shape and the assertions on symbols at the door and throws Error. A failure inside a run throws Error
+  // naming the node; the session is then as it was, except that stateful operators which had already run keep
+  // their step.
   std::vector<Tensor> run(const std::vector<Tensor>& inputs);
-  // The same without copies of the results: they are views of the arena, valid until the next call. For benchmarks.
+  // The same without copies of the results: they are views of the arena, valid until the next call. For
+  // benchmarks.
   void run_in_place(const std::vector<Tensor>& inputs);
   // Forgets all state: the next run is the first again.
   void reset();

@@ -145,7 +145,8 @@ Dim Dim::symbol(std::string_view name) {
 std::string_view Dim::as_symbol() const {
   if (!expression_ || expression_->terms.size() != 1) return {};
   const Term& term = expression_->terms[0];
-  if (term.coefficient != 1 || term.factors.size() != 1 || term.factors[0]->kind != AtomKind::symbol) return {};
+  if (term.coefficient != 1 || term.factors.size() != 1 || term.factors[0]->kind != AtomKind::symbol)
+    return {};
   return term.factors[0]->name;
 }
 
@@ -163,7 +164,8 @@ Dim operator*(const Dim& a, const Dim& b) {
   if (a.is_constant() && b.is_constant()) return checked_mul(a.constant_, b.constant_);
   std::vector<Term> terms;
   const auto left = a.terms(), right = b.terms();
-  if (left.size() * right.size() > 4096) throw Error("symbol-expression", "a symbolic extent grows too large");
+  if (left.size() * right.size() > 4096)
+    throw Error("symbol-expression", "a symbolic extent grows too large");
   for (const auto& x : left) {
     for (const auto& y : right) {
       Term product{checked_mul(x.coefficient, y.coefficient), x.factors};
@@ -178,9 +180,11 @@ Dim operator*(const Dim& a, const Dim& b) {
 
 namespace {
 
-// floor or ceil of a / divisor for a constant divisor: the part of `a` that divides evenly leaves the division.
+// floor or ceil of a / divisor for a constant divisor: the part of `a` that divides evenly leaves the
+// division.
 Dim divide(const Dim& a, int64_t divisor, Dim::AtomKind kind, Dim (*single)(AtomPtr)) {
-  if (divisor == 0) throw Error("division-by-zero", "shape arithmetic divides `" + a.to_string() + "` by zero");
+  if (divisor == 0)
+    throw Error("division-by-zero", "shape arithmetic divides `" + a.to_string() + "` by zero");
   if (divisor < 0) return divide(-a, -divisor, kind, single);
   if (a.is_constant()) {
     return kind == Dim::AtomKind::floor_div ? floor_of(a.value(), divisor) : ceil_of(a.value(), divisor);
@@ -204,7 +208,8 @@ Dim divide(const Dim& a, int64_t divisor, Dim::AtomKind kind, Dim (*single)(Atom
     common = x;
   }
   if (rest.is_constant()) {
-    return whole + (kind == Dim::AtomKind::floor_div ? floor_of(rest.value(), divisor) : ceil_of(rest.value(), divisor));
+    return whole + (kind == Dim::AtomKind::floor_div ? floor_of(rest.value(), divisor)
+                                                     : ceil_of(rest.value(), divisor));
   }
   if (common > 1) {  // (4*S+2)/6 = (2*S+1)/3
     Dim reduced = 0;
@@ -223,10 +228,12 @@ Dim divide(const Dim& a, int64_t divisor, Dim::AtomKind kind, Dim (*single)(Atom
 }  // namespace
 
 Dim Dim::floor_div(const Dim& a, int64_t divisor) {
-  return divide(a, divisor, AtomKind::floor_div, [](AtomPtr atom) { return Dim(Access::single(std::move(atom))); });
+  return divide(a, divisor, AtomKind::floor_div,
+                [](AtomPtr atom) { return Dim(Access::single(std::move(atom))); });
 }
 Dim Dim::ceil_div(const Dim& a, int64_t divisor) {
-  return divide(a, divisor, AtomKind::ceil_div, [](AtomPtr atom) { return Dim(Access::single(std::move(atom))); });
+  return divide(a, divisor, AtomKind::ceil_div,
+                [](AtomPtr atom) { return Dim(Access::single(std::move(atom))); });
 }
 
 Dim Dim::floor_div(const Dim& a, const Dim& divisor) {
@@ -246,7 +253,8 @@ std::optional<Dim> Dim::exact_div(const Dim& a, const Dim& b) {
       if (term.coefficient % divisor[0].coefficient != 0) return std::nullopt;
       std::vector<AtomPtr> factors = term.factors;
       for (const auto& atom : divisor[0].factors) {
-        const auto it = std::find_if(factors.begin(), factors.end(), [&](const AtomPtr& f) { return f->key == atom->key; });
+        const auto it = std::find_if(factors.begin(), factors.end(),
+                                     [&](const AtomPtr& f) { return f->key == atom->key; });
         if (it == factors.end()) return std::nullopt;
         factors.erase(it);
       }
@@ -357,7 +365,8 @@ std::optional<int64_t> evaluate_atom(const Atom& atom, const Lookup& symbols) {
     case Dim::AtomKind::floor_div:
     case Dim::AtomKind::ceil_div:
       if (values[1] == 0) throw Error("division-by-zero", "`" + atom.key + "` divides by zero");
-      return atom.kind == Dim::AtomKind::floor_div ? floor_of(values[0], values[1]) : ceil_of(values[0], values[1]);
+      return atom.kind == Dim::AtomKind::floor_div ? floor_of(values[0], values[1])
+                                                   : ceil_of(values[0], values[1]);
     case Dim::AtomKind::min: return *std::min_element(values.begin(), values.end());
     case Dim::AtomKind::max: return *std::max_element(values.begin(), values.end());
     default: {
@@ -474,20 +483,26 @@ bool Dim::is_at_least(int64_t bound, int64_t symbol_minimum) const {
     for (const auto& atom : term.factors) {
       int64_t least = symbol_minimum;
       if (atom->kind == AtomKind::floor_div || atom->kind == AtomKind::ceil_div) {
-        if (!atom->operands[1].is_constant() || !atom->operands[0].is_at_least(0, symbol_minimum)) return false;
+        if (!atom->operands[1].is_constant() || !atom->operands[0].is_at_least(0, symbol_minimum))
+          return false;
         least = 0;
       } else if (atom->kind == AtomKind::max) {
         least = INT64_MIN;
         for (const auto& operand : atom->operands) {
-          if (operand.is_constant()) least = std::max(least, operand.value());
-          else if (operand.is_at_least(0, symbol_minimum)) least = std::max<int64_t>(least, 0);
+          if (operand.is_constant())
+            least = std::max(least, operand.value());
+          else if (operand.is_at_least(0, symbol_minimum))
+            least = std::max<int64_t>(least, 0);
         }
       } else if (atom->kind == AtomKind::min || atom->kind == AtomKind::broadcast) {
         least = INT64_MAX;
         for (const auto& operand : atom->operands) {
-          if (operand.is_constant()) least = std::min(least, operand.value());
-          else if (operand.is_at_least(0, symbol_minimum)) least = std::min<int64_t>(least, 0);
-          else return false;
+          if (operand.is_constant())
+            least = std::min(least, operand.value());
+          else if (operand.is_at_least(0, symbol_minimum))
+            least = std::min<int64_t>(least, 0);
+          else
+            return false;
         }
       }
       if (least < 0) return false;
@@ -513,7 +528,8 @@ std::string to_string(const DimShape& shape) {
 
 namespace {
 
-// expr = add ("#" add)*; add = sub ("+" sub)*; sub = mul ("-" mul)*; mul = div ("*" div)*; div = atom ("/" integer)*
+// expr = add ("#" add)*; add = sub ("+" sub)*; sub = mul ("-" mul)*; mul = div ("*" div)*; div = atom ("/"
+// integer)*
 class DimParser {
  public:
   explicit DimParser(std::string_view text) : text_(text) {}
@@ -526,7 +542,8 @@ class DimParser {
 
  private:
   [[noreturn]] void fail(const std::string& why) const {
-    throw Error("symbol-expression", "cannot read the symbol expression `" + std::string(text_) + "`: " + why);
+    throw Error("symbol-expression",
+                "cannot read the symbol expression `" + std::string(text_) + "`: " + why);
   }
   void skip() {
     while (at_ < text_.size() && std::isspace(static_cast<unsigned char>(text_[at_]))) ++at_;
@@ -547,9 +564,12 @@ class DimParser {
   Dim sum() {
     Dim value = product();
     for (;;) {  // "-" binds tighter than "+" in tract's grammar, which gives the same value
-      if (eat('+')) value = value + product();
-      else if (eat('-')) value = value - product();
-      else return value;
+      if (eat('+'))
+        value = value + product();
+      else if (eat('-'))
+        value = value - product();
+      else
+        return value;
     }
   }
   Dim product() {
@@ -590,12 +610,13 @@ class DimParser {
     }
     const char c = text_[at_];
     if (std::isdigit(static_cast<unsigned char>(c))) return integer();
-    if (!std::isalpha(static_cast<unsigned char>(c)) && c != '_') fail("unexpected `" + std::string(1, c) + "`");
+    if (!std::isalpha(static_cast<unsigned char>(c)) && c != '_')
+      fail("unexpected `" + std::string(1, c) + "`");
     const size_t start = at_;
-    while (at_ < text_.size() && (std::isalnum(static_cast<unsigned char>(text_[at_])) || text_[at_] == '_' ||
-                                  text_[at_] == '.' ||
-                                  (text_[at_] == '/' && at_ + 1 < text_.size() &&
-                                   std::isalpha(static_cast<unsigned char>(text_[at_ + 1]))))) {
+    while (at_ < text_.size() &&
+           (std::isalnum(static_cast<unsigned char>(text_[at_])) || text_[at_] == '_' || text_[at_] == '.' ||
+            (text_[at_] == '/' && at_ + 1 < text_.size() &&
+             std::isalpha(static_cast<unsigned char>(text_[at_ + 1]))))) {
       ++at_;
     }
     const std::string name(text_.substr(start, at_ - start));
@@ -606,10 +627,14 @@ class DimParser {
     Dim value = arguments[0];
     if (name == "floor" && arguments.size() == 1) return value;
     for (size_t i = 1; i < arguments.size(); ++i) {
-      if (name == "min") value = Dim::min(value, arguments[i]);
-      else if (name == "max") value = Dim::max(value, arguments[i]);
-      else if (name == "broadcast") value = Dim::broadcast(value, arguments[i]);
-      else fail("unknown function " + name);
+      if (name == "min")
+        value = Dim::min(value, arguments[i]);
+      else if (name == "max")
+        value = Dim::max(value, arguments[i]);
+      else if (name == "broadcast")
+        value = Dim::broadcast(value, arguments[i]);
+      else
+        fail("unknown function " + name);
     }
     return value;
   }

@@ -1,9 +1,10 @@
 // Dim: a symbolic integer, the extent of a tensor axis or an element of a shape tensor.
 //
-// A Dim is a polynomial with integer coefficients over atoms; an atom is a symbol (`B`, `S`), a floor or ceiling
-// division by an integer, a minimum, a maximum or a broadcast of Dims. The polynomial is kept expanded and sorted, so
-// two Dims that are equal as polynomials over their atoms compare equal (what tract-opl section 6 calls expansion).
-// Constants cost no allocation. Dims are immutable values and may be shared between threads.
+// A Dim is a polynomial with integer coefficients over atoms; an atom is a symbol (`B`, `S`), a floor or
+// ceiling division by an integer, a minimum, a maximum or a broadcast of Dims. The polynomial is kept
+// expanded and sorted, so two Dims that are equal as polynomials over their atoms compare equal (what
+// tract-opl section 6 calls expansion). Constants cost no allocation. Dims are immutable values and may be
+// shared between threads.
 //
 // Arithmetic is exact in 64 bits; overflow throws Error[integer-overflow].
 #pragma once
@@ -48,21 +49,23 @@ class Dim {
   static std::optional<Dim> exact_div(const Dim& a, const Dim& b);
   static Dim min(const Dim& a, const Dim& b);
   static Dim max(const Dim& a, const Dim& b);
-  // The extent of a broadcast axis: equal extents, or the one that is not 1. Throws Error[broadcast] when two constants
-  // clash; stays symbolic (and is checked when it is evaluated) when it cannot be decided.
+  // The extent of a broadcast axis: equal extents, or the one that is not 1. Throws Error[broadcast] when two
+  // constants clash; stays symbolic (and is checked when it is evaluated) when it cannot be decided.
   static Dim broadcast(const Dim& a, const Dim& b);
 
-  // The value under the symbols; nullopt when a symbol is missing. Throws on overflow and on a broadcast that clashes.
+  // The value under the symbols; nullopt when a symbol is missing. Throws on overflow and on a broadcast that
+  // clashes.
   std::optional<int64_t> evaluate(const SymbolValues& symbols) const;
   // Known symbols replaced, the rest kept.
   Dim substitute(const SymbolValues& symbols) const;
   Dim substitute(const std::map<std::string, Dim, std::less<>>& symbols) const;
   // Symbols that occur, sorted, without repetition.
   std::vector<std::string> symbols() const;
-  // Solves *this == target for the only symbol not in `known`, when it occurs linearly and once (k*S + c): its name and
-  // value. nullopt when there is none such or k does not divide.
+  // Solves *this == target for the only symbol not in `known`, when it occurs linearly and once (k*S + c):
+  // its name and value. nullopt when there is none such or k does not divide.
   std::optional<std::pair<std::string, int64_t>> solve(int64_t target, const SymbolValues& known) const;
-  // True when the value is known to be at least `bound`, given that every symbol is at least `symbol_minimum`.
+  // True when the value is known to be at least `bound`, given that every symbol is at least
+  // `symbol_minimum`.
   bool is_at_least(int64_t bound, int64_t symbol_minimum = 0) const;
 
   // An NNEF expression: "3*S+1", "floor_div(S+1,2)"; constants are plain. Canonical, so it serves as a key.

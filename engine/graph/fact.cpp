@@ -20,7 +20,8 @@ std::optional<Shape> Fact::static_shape() const {
 std::string Fact::to_string() const {
   std::string out(name_of(dtype));
   if (quant) {
-    out += " (zero point " + std::to_string(quant->zero_point) + ", scale " + std::to_string(quant->scale) + ")";
+    out +=
+        " (zero point " + std::to_string(quant->zero_point) + ", scale " + std::to_string(quant->scale) + ")";
   }
   return out + " " + nnefrun::to_string(shape);
 }

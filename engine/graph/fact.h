@@ -22,8 +22,8 @@ struct Fact {
   std::shared_ptr<const std::vector<Dim>> dims;
 
   int rank() const { return static_cast<int>(shape.size()); }
-  bool is_static() const;                        // no symbol in the shape
-  std::optional<Shape> static_shape() const;     // when is_static()
+  bool is_static() const;                     // no symbol in the shape
+  std::optional<Shape> static_shape() const;  // when is_static()
   // "float32 [1, 3, 224, 224]", "i8 (zero point 3, scale 0.1) [4]"
   std::string to_string() const;
   // dtype, quantisation and shape equal; values are not compared.

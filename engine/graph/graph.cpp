@@ -41,7 +41,8 @@ std::string Graph::unique_name(std::string wanted) {
 
 Outlet Graph::add(const OpDef* op, std::vector<Outlet> inputs, std::vector<uint32_t> input_counts,
                   std::vector<Attribute> attributes, std::vector<std::string> result_names,
-                  std::vector<std::shared_ptr<const Graph>> bodies, SourceLocation where, std::string call_chain) {
+                  std::vector<std::shared_ptr<const Graph>> bodies, SourceLocation where,
+                  std::string call_chain) {
   const Signature& signature = signature_of(op);
   Node node;
   node.op = op;
@@ -58,14 +59,16 @@ Outlet Graph::add(const OpDef* op, std::vector<Outlet> inputs, std::vector<uint3
   std::vector<const Fact*> facts;
   for (const Outlet& outlet : node.inputs) facts.push_back(&fact(outlet));
   InferContext context(node, signature, std::move(facts), *this);
-  if (node.input_counts.size() != signature.tensors.size() || node.attributes.size() != signature.attributes.size()) {
+  if (node.input_counts.size() != signature.tensors.size() ||
+      node.attributes.size() != signature.attributes.size()) {
     throw context.fail("internal", std::string(op->name) + ": the node does not fit its signature");
   }
   std::vector<Fact> results;
   try {
     results = op->infer(context);
   } catch (Error& error) {
-    if (!node.call_chain.empty() && error.call_chain().empty() && !error.where()) error.called_from(node.call_chain);
+    if (!node.call_chain.empty() && error.call_chain().empty() && !error.where())
+      error.called_from(node.call_chain);
     error.at(node.where);
     throw;
   }
@@ -84,12 +87,14 @@ Outlet Graph::add(const OpDef* op, std::vector<Outlet> inputs, std::vector<uint3
   }
   node.result_names = std::move(result_names);
   const auto index = static_cast<uint32_t>(nodes_.size());
-  for (uint32_t i = 0; i < node.result_names.size(); ++i) names_.emplace(node.result_names[i], Outlet{index, i});
+  for (uint32_t i = 0; i < node.result_names.size(); ++i)
+    names_.emplace(node.result_names[i], Outlet{index, i});
   nodes_.push_back(std::move(node));
   return {index, 0};
 }
 
-Outlet Graph::add(std::string_view op, std::vector<Outlet> inputs, std::vector<Attribute> attributes, std::string name) {
+Outlet Graph::add(std::string_view op, std::vector<Outlet> inputs, std::vector<Attribute> attributes,
+                  std::string name) {
   const OpDef* row = find_op(op);
   if (row == nullptr) throw Error("internal", "no operator row `" + std::string(op) + "`");
   const Signature& signature = signature_of(row);

@@ -1,9 +1,9 @@
 // Graph: nodes in an order in which they can be computed, wires between them, and a fact for every wire.
 //
-// A node keeps its operator's NNEF name (op->name) and its attributes in the order of the operator's signature, so
-// printing, reloading and equality follow from the signature. Indices are dense and there are no pointers between
-// nodes: an Outlet is (node, result), and the inputs of a node always have smaller node indices. Facts are complete at
-// all times: add() infers them and throws when the operator refuses.
+// A node keeps its operator's NNEF name (op->name) and its attributes in the order of the operator's
+// signature, so printing, reloading and equality follow from the signature. Indices are dense and there are
+// no pointers between nodes: an Outlet is (node, result), and the inputs of a node always have smaller node
+// indices. Facts are complete at all times: add() infers them and throws when the operator refuses.
 //
 // A Graph is a value: copy it to change it. A const Graph may be read from several threads.
 #pragma once
@@ -31,14 +31,14 @@ struct Attribute {
   bool is_tuple = false;  // a List that the text writes with parentheses
 
   Attribute() = default;
-  Attribute(bool v) : value(v) {}                         // NOLINT: literals are attributes
-  Attribute(Dim v) : value(std::move(v)) {}               // NOLINT
-  Attribute(int64_t v) : value(Dim(v)) {}                 // NOLINT
-  Attribute(int v) : value(Dim(v)) {}                     // NOLINT
-  Attribute(double v) : value(v) {}                       // NOLINT
-  Attribute(std::string v) : value(std::move(v)) {}       // NOLINT
-  Attribute(const char* v) : value(std::string(v)) {}     // NOLINT
-  Attribute(List v) : value(std::move(v)) {}              // NOLINT
+  Attribute(bool v) : value(v) {}                      // NOLINT: literals are attributes
+  Attribute(Dim v) : value(std::move(v)) {}            // NOLINT
+  Attribute(int64_t v) : value(Dim(v)) {}              // NOLINT
+  Attribute(int v) : value(Dim(v)) {}                  // NOLINT
+  Attribute(double v) : value(v) {}                    // NOLINT
+  Attribute(std::string v) : value(std::move(v)) {}    // NOLINT
+  Attribute(const char* v) : value(std::string(v)) {}  // NOLINT
+  Attribute(List v) : value(std::move(v)) {}           // NOLINT
   static Attribute of_ints(const std::vector<int64_t>& values);
   static Attribute of_dims(const std::vector<Dim>& values);
   static Attribute of_pairs(const std::vector<std::pair<int64_t, int64_t>>& pairs);
@@ -59,7 +59,8 @@ struct Node {
   std::vector<Attribute> attributes;
   // Tensor arguments, flattened in signature order...
   std::vector<Outlet> inputs;
-  // ...and how many each tensor parameter takes: 1, 0 for an optional one left out, n for an array (concat's values).
+  // ...and how many each tensor parameter takes: 1, 0 for an optional one left out, n for an array (concat's
+  // values).
   std::vector<uint32_t> input_counts;
   std::vector<Fact> facts;                // one for each result
   std::vector<std::string> result_names;  // unique in the graph; NNEF identifiers or i"..." text
@@ -76,8 +77,8 @@ struct GraphOutput {
 
 // A relation between symbols: `expression >= 0` (or == 0), from `extension tract_assert`.
 struct Assertion {
-  std::string text;      // as written
-  Dim expression;        // the claim is expression >= 0, or == 0
+  std::string text;  // as written
+  Dim expression;    // the claim is expression >= 0, or == 0
   bool equality = false;
   std::string scenario;  // "" holds always; else one of several alternatives (tract-opl 6.2)
 };
@@ -86,8 +87,9 @@ class Graph {
  public:
   std::string name = "network";
 
-  // Appends a node and infers its facts. `attributes` follow the signature's order; a shorter list is filled with
-  // defaults. Result names: empty ones are invented; taken ones get a suffix. Throws Error when the operator refuses.
+  // Appends a node and infers its facts. `attributes` follow the signature's order; a shorter list is filled
+  // with defaults. Result names: empty ones are invented; taken ones get a suffix. Throws Error when the
+  // operator refuses.
   Outlet add(const OpDef* op, std::vector<Outlet> inputs, std::vector<uint32_t> input_counts,
              std::vector<Attribute> attributes, std::vector<std::string> result_names = {},
              std::vector<std::shared_ptr<const Graph>> bodies = {}, SourceLocation where = {},
@@ -98,7 +100,8 @@ class Graph {
   // Appends a node whose facts are known already (copying between graphs).
   Outlet add_copy(const Node& node, std::vector<Outlet> inputs);
   // A stored tensor: node `variable(shape, label)`. The label names the .dat file when the graph is written.
-  Outlet add_constant(Tensor value, std::string label, std::optional<AffineQuantization> quant = std::nullopt);
+  Outlet add_constant(Tensor value, std::string label,
+                      std::optional<AffineQuantization> quant = std::nullopt);
   // An input: node `tract_core_external(shape, datum_type)`; the next of inputs().
   Outlet add_external(Fact fact, std::string name, SourceLocation where = {});
 

@@ -1,5 +1,6 @@
-// The naive evaluation of a graph: node after node, by each row's eval, in f32 or whatever the facts say. Slow and
-// clear: the oracle that every plan is compared with (`--no-optimize`), and the way bodies of scans are evaluated.
+// The naive evaluation of a graph: node after node, by each row's eval, in f32 or whatever the facts say.
+// Slow and clear: the oracle that every plan is compared with (`--no-optimize`), and the way bodies of scans
+// are evaluated.
 #pragma once
 
 #include <functional>
@@ -11,8 +12,8 @@ namespace nnefrun {
 
 // What persists between runs of one graph: a state for each stateful node, values of updated variables.
 struct GraphState {
-  std::map<uint32_t, OpState> nodes;        // by node index
-  std::map<uint32_t, Tensor> variables;     // by node index of the variable
+  std::map<uint32_t, OpState> nodes;     // by node index
+  std::map<uint32_t, Tensor> variables;  // by node index of the variable
 };
 
 struct InterpreterOptions {
@@ -22,9 +23,9 @@ struct InterpreterOptions {
   std::function<bool()> cancelled;
 };
 
-// Binds the symbols of the graph's input shapes to the extents of `inputs`, checks dtype, rank, extents and the
-// assertions. `symbols` may hold values already (from --set); contradictions throw Error[symbol-clash] naming the
-// symbol, both values and both places.
+// Binds the symbols of the graph's input shapes to the extents of `inputs`, checks dtype, rank, extents and
+// the assertions. `symbols` may hold values already (from --set); contradictions throw Error[symbol-clash]
+// naming the symbol, both values and both places.
 void bind_symbols(const Graph& graph, const std::vector<Tensor>& inputs, SymbolValues& symbols);
 
 // Binds the symbols that states know, such as the past length of a cache. Comes after bind_symbols.

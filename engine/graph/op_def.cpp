@@ -32,7 +32,8 @@ Error wrong_kind(const NodeReader& c, std::string_view name, const char* wanted)
 Dim dim_of(const NodeReader& c, std::string_view name, const Attribute& attribute) {
   if (const auto* dim = std::get_if<Dim>(&attribute.value)) return *dim;
   if (const auto* scalar = std::get_if<double>(&attribute.value)) {
-    if (*scalar >= -9e15 && *scalar <= 9e15 && *scalar == static_cast<double>(static_cast<int64_t>(*scalar))) {
+    if (*scalar >= -9e15 && *scalar <= 9e15 &&
+        *scalar == static_cast<double>(static_cast<int64_t>(*scalar))) {
       return static_cast<int64_t>(*scalar);
     }
   }
@@ -48,8 +49,8 @@ int64_t known(const NodeReader& c, std::string_view name, const Dim& dim, const 
   if (symbols != nullptr) {
     if (const auto value = dim.evaluate(*symbols)) return *value;
   }
-  throw c.fail("symbol-unknown", c.signature().name + ": attribute `" + std::string(name) + "` is `" + dim.to_string() +
-                                     "`, whose value is not known here");
+  throw c.fail("symbol-unknown", c.signature().name + ": attribute `" + std::string(name) + "` is `" +
+                                     dim.to_string() + "`, whose value is not known here");
 }
 
 }  // namespace
@@ -62,7 +63,8 @@ double NodeReader::scalar(std::string_view name) const {
   if (const auto* scalar = std::get_if<double>(&a.value)) return *scalar;
   if (std::holds_alternative<Dim>(a.value)) return static_cast<double>(integer(name));
   if (const auto* list = std::get_if<Attribute::List>(&a.value)) {
-    if (list->size() == 1 && std::holds_alternative<double>((*list)[0].value)) return std::get<double>((*list)[0].value);
+    if (list->size() == 1 && std::holds_alternative<double>((*list)[0].value))
+      return std::get<double>((*list)[0].value);
   }
   throw wrong_kind(*this, name, "a scalar");
 }
@@ -126,13 +128,15 @@ std::pair<uint32_t, uint32_t> NodeReader::input_range(std::string_view tensor_pa
     if (signature_.parameters[signature_.tensors[i]].name == tensor_parameter) return {first, count};
     first += count;
   }
-  throw fail("internal", signature_.name + " has no tensor parameter `" + std::string(tensor_parameter) + "`");
+  throw fail("internal",
+             signature_.name + " has no tensor parameter `" + std::string(tensor_parameter) + "`");
 }
 
 const Fact& InferContext::input(std::string_view tensor_parameter) const {
   const auto range = input_range(tensor_parameter);
   if (range.second != 1) {
-    throw fail("argument-missing", signature_.name + ": argument `" + std::string(tensor_parameter) + "` is missing");
+    throw fail("argument-missing",
+               signature_.name + ": argument `" + std::string(tensor_parameter) + "` is missing");
   }
   return *inputs[range.first];
 }
@@ -145,7 +149,8 @@ std::vector<const Fact*> InferContext::inputs_of(std::string_view tensor_paramet
 const Tensor& EvalContext::input(std::string_view tensor_parameter) const {
   const auto range = input_range(tensor_parameter);
   if (range.second != 1) {
-    throw fail("argument-missing", signature_.name + ": argument `" + std::string(tensor_parameter) + "` is missing");
+    throw fail("argument-missing",
+               signature_.name + ": argument `" + std::string(tensor_parameter) + "` is missing");
   }
   return inputs[range.first];
 }
@@ -164,11 +169,12 @@ Shape EvalContext::output_shape(uint32_t result) const {
   for (const Dim& extent : node_.facts[result].shape) {
     const auto value = extent.evaluate(symbols);
     if (!value) {
-      throw fail("symbol-unknown", signature_.name + ": extent `" + extent.to_string() + "` of the result is not known");
+      throw fail("symbol-unknown",
+                 signature_.name + ": extent `" + extent.to_string() + "` of the result is not known");
     }
     if (*value < 0) {
-      throw fail("shape-negative", signature_.name + ": extent `" + extent.to_string() + "` of the result is " +
-                                       std::to_string(*value));
+      throw fail("shape-negative", signature_.name + ": extent `" + extent.to_string() +
+                                       "` of the result is " + std::to_string(*value));
     }
     out.push_back(*value);
   }

@@ -1,8 +1,9 @@
-// OpDef: a row of the operator table. Adding an operator is adding a row in engine/ops/<family>.cpp; its signature is
-// the declaration of the same name in nnef_parser/stdlib/*.nnef.
+// OpDef: a row of the operator table. Adding an operator is adding a row in engine/ops/<family>.cpp; its
+// signature is the declaration of the same name in nnef_parser/stdlib/*.nnef.
 //
-// Rows have ONE meaning, whatever the dialect of a text: the importer (engine/import) translates what a dialect means
-// into rows. Binary operators of rows want equal element types and broadcast NNEF's way (aligned at the leading axis).
+// Rows have ONE meaning, whatever the dialect of a text: the importer (engine/import) translates what a
+// dialect means into rows. Binary operators of rows want equal element types and broadcast NNEF's way
+// (aligned at the leading axis).
 #pragma once
 
 #include <optional>
@@ -21,9 +22,9 @@ class PlanBuilder;
 struct Signature {
   struct Parameter {
     std::string name;
-    bool is_tensor = false;    // else an attribute
-    bool is_array = false;     // tensor[]: any number
-    bool is_optional = false;  // a tensor declared `= false`: may be left out
+    bool is_tensor = false;                  // else an attribute
+    bool is_array = false;                   // tensor[]: any number
+    bool is_optional = false;                // a tensor declared `= false`: may be left out
     std::optional<Attribute> default_value;  // of an attribute, or a literal default of a tensor (bias = 0.0)
   };
   std::string name;
@@ -44,8 +45,8 @@ struct OpState {
   bool started = false;
 };
 
-// Attribute and argument access shared by infer, eval and lower. Names are those of the signature; asking for a name
-// that the signature lacks is a programming error (Error[internal]).
+// Attribute and argument access shared by infer, eval and lower. Names are those of the signature; asking for
+// a name that the signature lacks is a programming error (Error[internal]).
 class NodeReader {
  public:
   NodeReader(const Node& node, const Signature& signature, const SymbolValues* symbols)
@@ -55,15 +56,15 @@ class NodeReader {
 
   const Attribute& attribute(std::string_view name) const;
   bool given(std::string_view name) const { return attribute(name).is_given(); }
-  // Each throws Error[attribute-type] with the node's place when the value is of another kind; numbers convert
-  // (an integer where a scalar is asked). Dims that must be known are evaluated under the symbols at hand
-  // (Error[symbol-unknown] else).
+  // Each throws Error[attribute-type] with the node's place when the value is of another kind; numbers
+  // convert (an integer where a scalar is asked). Dims that must be known are evaluated under the symbols at
+  // hand (Error[symbol-unknown] else).
   Dim dim(std::string_view name) const;
   int64_t integer(std::string_view name) const;
   double scalar(std::string_view name) const;
   bool logical(std::string_view name) const;
   const std::string& string(std::string_view name) const;
-  std::vector<Dim> dims(std::string_view name) const;       // a single value counts as a list of one
+  std::vector<Dim> dims(std::string_view name) const;  // a single value counts as a list of one
   std::vector<int64_t> integers(std::string_view name) const;
   std::vector<std::pair<int64_t, int64_t>> pairs(std::string_view name) const;  // padding: [(p, q), ...]
   std::vector<std::pair<Dim, Dim>> dim_pairs(std::string_view name) const;
@@ -100,11 +101,15 @@ class EvalContext : public NodeReader {
  public:
   EvalContext(const Node& node, const Signature& signature, const Graph& graph, std::vector<Tensor> inputs,
               const SymbolValues& symbols, OpState* state)
-      : NodeReader(node, signature, &symbols), graph(graph), inputs(std::move(inputs)), symbols(symbols), state(state) {}
+      : NodeReader(node, signature, &symbols),
+        graph(graph),
+        inputs(std::move(inputs)),
+        symbols(symbols),
+        state(state) {}
   const Graph& graph;
   std::vector<Tensor> inputs;  // flat, as node().inputs; dtypes and ranks as inferred
   const SymbolValues& symbols;
-  OpState* state;              // null for rows that are not stateful
+  OpState* state;  // null for rows that are not stateful
 
   const Tensor& input(std::string_view tensor_parameter) const;
   std::vector<Tensor> inputs_of(std::string_view tensor_parameter) const;
@@ -119,11 +124,13 @@ struct OpDef {
   std::string_view name;
   std::vector<Fact> (*infer)(InferContext&) = nullptr;
   std::vector<Tensor> (*eval)(EvalContext&) = nullptr;
-  // Emits plan steps with tuned kernels; returns false when this node must run by eval (then nothing was emitted).
+  // Emits plan steps with tuned kernels; returns false when this node must run by eval (then nothing was
+  // emitted).
   bool (*lower)(PlanBuilder&, const Graph&, uint32_t node) = nullptr;
   // True when results depend on earlier runs (scan, caches, delays): never folded, shared or removed.
   bool stateful = false;
-  // Binds symbols that the state knows before a run starts (the past length of a cache); the state may be untouched.
+  // Binds symbols that the state knows before a run starts (the past length of a cache); the state may be
+  // untouched.
   void (*bind)(const NodeReader&, const OpState&, SymbolValues&) = nullptr;
   // Element-wise in its first input: same shape, so the result may overwrite the argument.
   bool elementwise = false;
@@ -131,7 +138,8 @@ struct OpDef {
 
 // Implemented by engine/ops/registry.cpp. nullptr when there is no row.
 const OpDef* find_op(std::string_view name);
-// The signature of a row; throws Error[internal] when a row has no declaration (a test keeps that from happening).
+// The signature of a row; throws Error[internal] when a row has no declaration (a test keeps that from
+// happening).
 const Signature& signature_of(const OpDef* op);
 std::vector<const OpDef*> all_ops();
 

@@ -20,7 +20,8 @@ std::string sanitized(std::string_view name) {
 
 bool matches(const Value& text, std::string_view name) {
   if (!text.is_string()) return false;
-  return text.as_string() == name || sanitized(text.as_string()) == name || sanitized(name) == text.as_string();
+  return text.as_string() == name || sanitized(text.as_string()) == name ||
+         sanitized(name) == text.as_string();
 }
 
 Fact without_value(Fact fact) {
@@ -40,9 +41,11 @@ std::vector<Value> Importer::spread(const PrimitiveCall& call, std::vector<Value
 
 std::vector<Value> Importer::tract_scan(const PrimitiveCall& call) {
   const Value& body_name = call.argument("body");
-  const FragmentDefinition* fragment = body_name.is_string() ? call.expander->find_fragment(body_name.as_string()) : nullptr;
+  const FragmentDefinition* fragment =
+      body_name.is_string() ? call.expander->find_fragment(body_name.as_string()) : nullptr;
   if (fragment == nullptr || !fragment->has_body) {
-    throw fail(call, "unknown-operation", "the document has no fragment " + body_name.to_string() + " for the loop's body");
+    throw fail(call, "unknown-operation",
+               "the document has no fragment " + body_name.to_string() + " for the loop's body");
   }
   const auto tuples = [&](std::string_view parameter, size_t least) {
     const Value& list = call.argument(parameter);
@@ -50,7 +53,9 @@ std::vector<Value> Importer::tract_scan(const PrimitiveCall& call) {
     if (list.is_absent()) return out;
     for (const Value& item : list.is_array() ? list.items() : Value::List{list}) {
       if (!item.is_list() || item.items().size() < least) {
-        throw fail(call, "attribute-type", "argument `" + std::string(parameter) + "` must list tuples of at least " + std::to_string(least) + " items");
+        throw fail(call, "attribute-type",
+                   "argument `" + std::string(parameter) + "` must list tuples of at least " +
+                       std::to_string(least) + " items");
       }
       out.push_back(item.items());
     }
@@ -58,12 +63,15 @@ std::vector<Value> Importer::tract_scan(const PrimitiveCall& call) {
   };
   const auto integer = [&](const Value& value) -> int64_t {
     const auto known = symbolic(value);
-    if (!known || known->dims.size() != 1 || !known->dims[0].is_constant()) throw fail(call, "attribute-type", "an integer is expected, not " + value.describe());
+    if (!known || known->dims.size() != 1 || !known->dims[0].is_constant())
+      throw fail(call, "attribute-type", "an integer is expected, not " + value.describe());
     return known->dims[0].value();
   };
-  const auto scans = tuples("scan", 3), fulls = tuples("full", 2), states = tuples("state", 3), outputs = tuples("output", 3);
+  const auto scans = tuples("scan", 3), fulls = tuples("full", 2), states = tuples("state", 3),
+             outputs = tuples("output", 3);
   const auto find = [](const std::vector<Value::List>& lists, std::string_view name) -> const Value::List* {
-    const auto it = std::find_if(lists.begin(), lists.end(), [&](const auto& list) { return matches(list[0], name); });
+    const auto it =
+        std::find_if(lists.begin(), lists.end(), [&](const auto& list) { return matches(list[0], name); });
     return it == lists.end() ? nullptr : &*it;
   };
 
@@ -76,7 +84,8 @@ std::vector<Value> Importer::tract_scan(const PrimitiveCall& call) {
     const std::string name(parameter.name);
     const Value::List *scan = find(scans, name), *full = find(fulls, name), *state = find(states, name);
     if ((scan != nullptr) + (full != nullptr) + (state != nullptr) != 1) {
-      throw fail(call, "missing-argument", "parameter `" + name + "` of the body must be bound by exactly one of scan, full and state");
+      throw fail(call, "missing-argument",
+                 "parameter `" + name + "` of the body must be bound by exactly one of scan, full and state");
     }
     const Value& given = (scan != nullptr ? *scan : full != nullptr ? *full : *state)[1];
     const Outlet outer = wire(given);
@@ -89,9 +98,12 @@ std::vector<Value> Importer::tract_scan(const PrimitiveCall& call) {
     const int64_t chunk = scan == nullptr ? 0 : scan->size() > 3 ? integer((*scan)[3]) : 1;
     if (scan != nullptr) {
       if (axis < 0 || axis >= inner.rank()) {
-        throw fail(call, "axis-out-of-range", "axis " + std::to_string(axis) + " of `" + name + "` is out of range for " + inner.to_string());
+        throw fail(
+            call, "axis-out-of-range",
+            "axis " + std::to_string(axis) + " of `" + name + "` is out of range for " + inner.to_string());
       }
-      if (chunk == 0 || chunk == INT64_MIN) throw fail(call, "attribute-range", "a chunk of " + std::to_string(chunk) + " is not allowed");
+      if (chunk == 0 || chunk == INT64_MIN)
+        throw fail(call, "attribute-range", "a chunk of " + std::to_string(chunk) + " is not allowed");
       inner.shape[static_cast<size_t>(axis)] = Dim(chunk < 0 ? -chunk : chunk);
     }
     if (state != nullptr) next_names.push_back((*state)[2]);
@@ -134,8 +146,9 @@ std::vector<Value> Importer::tract_scan(const PrimitiveCall& call) {
   };
   const auto count = static_cast<uint32_t>(inputs.size());
   return spread(call, add_row(call, "nnefrun_scan", std::move(inputs), {count},
-                              {Attribute(std::string(fragment->name)), kinds, axes, chunks, next_states, output_results, output_kinds,
-                               output_axes, output_chunks, Attribute(flag("skip")), Attribute(flag("reset_every_turn") != 0)},
+                              {Attribute(std::string(fragment->name)), kinds, axes, chunks, next_states,
+                               output_results, output_kinds, output_axes, output_chunks,
+                               Attribute(flag("skip")), Attribute(flag("reset_every_turn") != 0)},
                               {std::make_shared<const Graph>(std::move(body.graph_))}));
 }
 
@@ -143,25 +156,31 @@ std::vector<Value> Importer::tract_submodel(const PrimitiveCall& call) {
   const Value& label = call.argument("label");
   if (!label.is_string()) throw fail(call, "attribute-type", "argument `label` must be a string");
   auto body = sources_.submodel ? sources_.submodel(label.as_string()) : nullptr;
-  if (!body) throw fail(call, "submodel-missing", "the archive holds no sub-model `" + label.as_string() + "`");
+  if (!body)
+    throw fail(call, "submodel-missing", "the archive holds no sub-model `" + label.as_string() + "`");
   const Value& given = call.arguments[0];
   std::vector<Outlet> inputs;
   for (const Value& item : given.is_list() ? given.items() : Value::List{given}) inputs.push_back(wire(item));
   const auto count = static_cast<uint32_t>(inputs.size());
-  return spread(call, add_row(call, "tract_core_submodel", std::move(inputs), {count}, {Attribute(label.as_string())}, {std::move(body)}));
+  return spread(call, add_row(call, "tract_core_submodel", std::move(inputs), {count},
+                              {Attribute(label.as_string())}, {std::move(body)}));
 }
 
-// ------------------------------------------------------------------------------------ the engine's own dialect
+// ------------------------------------------------------------------------------------ the engine's own
+// dialect
 
-Graph Importer::body_graph(const PrimitiveCall& call, const FragmentDefinition& fragment, const std::vector<Fact>& inputs) {
+Graph Importer::body_graph(const PrimitiveCall& call, const FragmentDefinition& fragment,
+                           const std::vector<Fact>& inputs) {
   if (fragment.parameters.size() != inputs.size()) {
-    throw fail(call, "too-many-arguments", "the body takes " + std::to_string(fragment.parameters.size()) + " tensors, " +
-                                               std::to_string(inputs.size()) + " are given");
+    throw fail(call, "too-many-arguments",
+               "the body takes " + std::to_string(fragment.parameters.size()) + " tensors, " +
+                   std::to_string(inputs.size()) + " are given");
   }
   Importer body(document_, sources_, options_, this);
   std::vector<Value> arguments;
   for (size_t i = 0; i < inputs.size(); ++i) {
-    const Outlet external = body.graph_.add_external(without_value(inputs[i]), std::string(fragment.parameters[i].name), call.where);
+    const Outlet external = body.graph_.add_external(without_value(inputs[i]),
+                                                     std::string(fragment.parameters[i].name), call.where);
     arguments.push_back(body.add_entry(external));
   }
   const std::vector<Value> results = call.expander->expand_fragment(fragment, arguments, body, call.where);
@@ -174,20 +193,24 @@ Graph Importer::body_graph(const PrimitiveCall& call, const FragmentDefinition& 
 
 std::vector<Value> Importer::engine_scan(const PrimitiveCall& call) {
   const Value& name = call.argument("body");
-  const FragmentDefinition* fragment = name.is_string() ? call.expander->find_fragment(name.as_string()) : nullptr;
-  if (fragment == nullptr || !fragment->has_body) throw fail(call, "unknown-operation", "the document has no fragment " + name.to_string());
+  const FragmentDefinition* fragment =
+      name.is_string() ? call.expander->find_fragment(name.as_string()) : nullptr;
+  if (fragment == nullptr || !fragment->has_body)
+    throw fail(call, "unknown-operation", "the document has no fragment " + name.to_string());
   std::vector<Outlet> inputs;
   for (const Value& item : call.argument("inputs").items()) inputs.push_back(wire(item));
   const auto axes = integers(call, "axes"), chunks = integers(call, "chunks");
   const Value& kinds = call.argument("kinds");
-  if (!kinds.is_list() || kinds.items().size() != inputs.size() || axes.size() != inputs.size() || chunks.size() != inputs.size()) {
+  if (!kinds.is_list() || kinds.items().size() != inputs.size() || axes.size() != inputs.size() ||
+      chunks.size() != inputs.size()) {
     throw fail(call, "attribute-length", "kinds, axes and chunks must have one item for each input");
   }
   std::vector<Fact> facts;
   for (size_t i = 0; i < inputs.size(); ++i) {
     Fact inner = fact(inputs[i]);
     if (kinds.items()[i].is_string() && kinds.items()[i].as_string() == "scan") {
-      if (axes[i] < 0 || axes[i] >= inner.rank()) throw fail(call, "axis-out-of-range", "axis " + std::to_string(axes[i]) + " is out of range");
+      if (axes[i] < 0 || axes[i] >= inner.rank())
+        throw fail(call, "axis-out-of-range", "axis " + std::to_string(axes[i]) + " is out of range");
       inner.shape[static_cast<size_t>(axes[i])] = Dim(chunks[i] < 0 ? -chunks[i] : chunks[i]);
     }
     facts.push_back(std::move(inner));
@@ -195,7 +218,8 @@ std::vector<Value> Importer::engine_scan(const PrimitiveCall& call) {
   std::vector<Attribute> attributes;
   const Signature& signature = signature_of(find_op("nnefrun_scan"));
   for (const uint32_t index : signature.attributes) {
-    attributes.push_back(attribute(call.argument(signature.parameters[index].name), call, signature.parameters[index].name));
+    attributes.push_back(
+        attribute(call.argument(signature.parameters[index].name), call, signature.parameters[index].name));
   }
   const auto count = static_cast<uint32_t>(inputs.size());
   return spread(call, add_row(call, "nnefrun_scan", std::move(inputs), {count}, std::move(attributes),
@@ -204,17 +228,21 @@ std::vector<Value> Importer::engine_scan(const PrimitiveCall& call) {
 
 std::vector<Value> Importer::engine_submodel(const PrimitiveCall& call) {
   const Value& label = call.argument("label");
-  const FragmentDefinition* fragment = label.is_string() ? call.expander->find_fragment(label.as_string()) : nullptr;
-  if (fragment == nullptr || !fragment->has_body) throw fail(call, "unknown-operation", "the document has no fragment " + label.to_string());
+  const FragmentDefinition* fragment =
+      label.is_string() ? call.expander->find_fragment(label.as_string()) : nullptr;
+  if (fragment == nullptr || !fragment->has_body)
+    throw fail(call, "unknown-operation", "the document has no fragment " + label.to_string());
   std::vector<Outlet> inputs;
   std::vector<Fact> facts;
-  for (const Value& item : call.arguments[0].is_list() ? call.arguments[0].items() : Value::List{call.arguments[0]}) {
+  for (const Value& item :
+       call.arguments[0].is_list() ? call.arguments[0].items() : Value::List{call.arguments[0]}) {
     inputs.push_back(wire(item));
     facts.push_back(fact(inputs.back()));
   }
   const auto count = static_cast<uint32_t>(inputs.size());
-  return spread(call, add_row(call, "tract_core_submodel", std::move(inputs), {count}, {Attribute(label.as_string())},
-                              {std::make_shared<const Graph>(body_graph(call, *fragment, facts))}));
+  return spread(
+      call, add_row(call, "tract_core_submodel", std::move(inputs), {count}, {Attribute(label.as_string())},
+                    {std::make_shared<const Graph>(body_graph(call, *fragment, facts))}));
 }
 
 }  // namespace nnefrun

@@ -21,8 +21,9 @@ DataType literal_type(const Value& value) {
 
 // One literal converted to `type`: an integer or scalar to any number type, with the rules of a cast.
 void store_literal(const Value& value, DataType type, Tensor& out, int64_t index) {
-  const double number = value.is_scalar() ? value.as_scalar() : value.is_logical() ? (value.as_logical() ? 1 : 0)
-                                                                                   : static_cast<double>(value.as_integer());
+  const double number = value.is_scalar()    ? value.as_scalar()
+                        : value.is_logical() ? (value.as_logical() ? 1 : 0)
+                                             : static_cast<double>(value.as_integer());
   switch (type) {
     case DataType::boolean: out.mutable_data<uint8_t>()[index] = number != 0 ? 1 : 0; return;
     case DataType::f16: out.mutable_data<Half>()[index] = Half(static_cast<float>(number)); return;
@@ -31,8 +32,8 @@ void store_literal(const Value& value, DataType type, Tensor& out, int64_t index
     case DataType::f64: out.mutable_data<double>()[index] = number; return;
     default: break;
   }
-  const int64_t integer = value.is_integer() ? value.as_integer()
-                          : number >= 0x1p63 ? INT64_MAX
+  const int64_t integer = value.is_integer()  ? value.as_integer()
+                          : number >= 0x1p63  ? INT64_MAX
                           : number <= -0x1p63 ? INT64_MIN
                           : number != number  ? 0
                                               : static_cast<int64_t>(number);
@@ -52,7 +53,8 @@ void store_literal(const Value& value, DataType type, Tensor& out, int64_t index
 // Shape and leaves of nested lists; throws when they are jagged.
 void flatten(const Value& value, size_t depth, Shape& shape, std::vector<const Value*>& leaves) {
   if (!value.is_list()) {
-    if (depth != shape.size()) throw Error("array-jagged", "a nested array must have the same depth everywhere");
+    if (depth != shape.size())
+      throw Error("array-jagged", "a nested array must have the same depth everywhere");
     leaves.push_back(&value);
     return;
   }
@@ -67,7 +69,8 @@ void flatten(const Value& value, size_t depth, Shape& shape, std::vector<const V
 
 }  // namespace
 
-Importer::Importer(const Document& document, const ImportSources& sources, const ImportOptions& options, Importer* parent)
+Importer::Importer(const Document& document, const ImportSources& sources, const ImportOptions& options,
+                   Importer* parent)
     : document_(document), sources_(sources), options_(options), parent_(parent) {
   for (const QuantizationEntry& q : sources.quantization) quantization_.emplace(q.key, &q);
   if (parent != nullptr) {
@@ -75,7 +78,8 @@ Importer::Importer(const Document& document, const ImportSources& sources, const
     return;
   }
   for (const Assignment& assignment : document.graph->body) {
-    for_each_invocation(*assignment.right, [&](const Invocation& i) { has_updates_ = has_updates_ || i.name == "update"; });
+    for_each_invocation(*assignment.right,
+                        [&](const Invocation& i) { has_updates_ = has_updates_ || i.name == "update"; });
   }
 }
 
@@ -146,7 +150,8 @@ Outlet Importer::list_wire(const Value& value, std::optional<DataType> type) {
       if (leaf->is_scalar()) own = DataType::f32;
     }
     Tensor t = Tensor::zeros(type.value_or(own), shape);
-    for (size_t i = 0; i < leaves.size(); ++i) store_literal(*leaves[i], t.dtype(), t, static_cast<int64_t>(i));
+    for (size_t i = 0; i < leaves.size(); ++i)
+      store_literal(*leaves[i], t.dtype(), t, static_cast<int64_t>(i));
     return graph_.add_constant(std::move(t), "literal");
   }
   // Wires among the items: each gets a leading axis, then they are joined.
@@ -176,7 +181,8 @@ Outlet Importer::wire(const Value& value, std::optional<DataType> type) {
       if (fact(outlet).dtype == DataType::i64) e.outlet = outlet;
       return outlet;
     }
-    e.outlet = graph_.add("nnefrun_dims", {}, {Attribute::of_dims(e.dims), Attribute::of_dims(e.shape)}, "dims");
+    e.outlet =
+        graph_.add("nnefrun_dims", {}, {Attribute::of_dims(e.dims), Attribute::of_dims(e.shape)}, "dims");
     return *e.outlet;
   }
   if (value.is_absent()) throw Error("argument-missing", "a tensor is expected");
@@ -221,7 +227,8 @@ const Fact* Importer::fact_if_wire(const Value& value) const {
   return e.outlet ? &graph_.fact(*e.outlet) : nullptr;
 }
 
-Attribute Importer::attribute(const Value& value, const PrimitiveCall& call, std::string_view parameter) const {
+Attribute Importer::attribute(const Value& value, const PrimitiveCall& call,
+                              std::string_view parameter) const {
   switch (value.kind()) {
     case Value::Kind::absent: return {};
     case Value::Kind::integer: return value.as_integer();
@@ -248,7 +255,8 @@ Attribute Importer::attribute(const Value& value, const PrimitiveCall& call, std
     return nested(known->shape, [&](size_t i) { return Attribute(known->dims[i]); });
   }
   const Fact* f = fact_if_wire(value);
-  if (f != nullptr && f->constant && f->constant->dtype() != DataType::string && f->constant->size() <= kFoldItems) {
+  if (f != nullptr && f->constant && f->constant->dtype() != DataType::string &&
+      f->constant->size() <= kFoldItems) {
     const Tensor& t = *f->constant;
     return nested(f->shape, [&](size_t i) {
       const auto index = static_cast<int64_t>(i);
@@ -256,7 +264,8 @@ Attribute Importer::attribute(const Value& value, const PrimitiveCall& call, std
     });
   }
   throw fail(call, "attribute-unknown",
-             "argument `" + std::string(parameter) + "` must be known before the graph runs, but it depends on its inputs");
+             "argument `" + std::string(parameter) +
+                 "` must be known before the graph runs, but it depends on its inputs");
 }
 
 std::vector<Dim> Importer::dims(const PrimitiveCall& call, std::string_view parameter) const {
@@ -269,7 +278,8 @@ std::vector<Dim> Importer::dims(const PrimitiveCall& call, std::string_view para
       for (const Attribute& item : *list) self(item, self);
     } else if (const auto* dim = std::get_if<Dim>(&a.value)) {
       out.push_back(*dim);
-    } else if (const auto* scalar = std::get_if<double>(&a.value); scalar != nullptr && *scalar == static_cast<double>(static_cast<int64_t>(*scalar))) {
+    } else if (const auto* scalar = std::get_if<double>(&a.value);
+               scalar != nullptr && *scalar == static_cast<double>(static_cast<int64_t>(*scalar))) {
       out.emplace_back(static_cast<int64_t>(*scalar));
     } else {
       throw fail(call, "attribute-type", "argument `" + std::string(parameter) + "` must hold integers");
@@ -284,7 +294,8 @@ std::vector<int64_t> Importer::integers(const PrimitiveCall& call, std::string_v
   for (const Dim& d : dims(call, parameter)) {
     if (!d.is_constant()) {
       throw fail(call, "symbol-unknown",
-                 "argument `" + std::string(parameter) + "` must not depend on symbols, but is `" + d.to_string() + "`");
+                 "argument `" + std::string(parameter) + "` must not depend on symbols, but is `" +
+                     d.to_string() + "`");
     }
     out.push_back(d.value());
   }
@@ -314,13 +325,16 @@ void Importer::fold_small(Outlet outlet) {
   mutable_fact.dims = folded.dims;
 }
 
-std::vector<Value> Importer::add_row(const PrimitiveCall& call, std::string_view row, std::vector<Outlet> inputs,
-                                     std::vector<uint32_t> counts, std::vector<Attribute> attributes,
+std::vector<Value> Importer::add_row(const PrimitiveCall& call, std::string_view row,
+                                     std::vector<Outlet> inputs, std::vector<uint32_t> counts,
+                                     std::vector<Attribute> attributes,
                                      std::vector<std::shared_ptr<const Graph>> bodies) {
   const OpDef* op = find_op(row);
-  if (op == nullptr) throw fail(call, "unsupported-operation", "there is no operator `" + std::string(row) + "`");
+  if (op == nullptr)
+    throw fail(call, "unsupported-operation", "there is no operator `" + std::string(row) + "`");
   if (graph_.nodes().size() >= options_.max_nodes) {
-    throw fail(call, "limit-nodes", "the graph has more than " + std::to_string(options_.max_nodes) + " nodes")
+    throw fail(call, "limit-nodes",
+               "the graph has more than " + std::to_string(options_.max_nodes) + " nodes")
         .note("--limit-nodes raises the limit");
   }
   const Signature& signature = signature_of(op);
@@ -329,11 +343,12 @@ std::vector<Value> Importer::add_row(const PrimitiveCall& call, std::string_view
                                        ? call.array_names[0]
                                        : call.result_names;
   if (array && names.size() == 1 && call.array_names.empty()) names.clear();
-  const Outlet first = graph_.add(op, std::move(inputs), std::move(counts), std::move(attributes), std::move(names),
-                                  std::move(bodies), call.where);
+  const Outlet first = graph_.add(op, std::move(inputs), std::move(counts), std::move(attributes),
+                                  std::move(names), std::move(bodies), call.where);
   fold_small(first);
   std::vector<Value> results;
-  for (uint32_t r = 0; r < graph_.node(first).facts.size(); ++r) results.push_back(add_entry({first.node, r}));
+  for (uint32_t r = 0; r < graph_.node(first).facts.size(); ++r)
+    results.push_back(add_entry({first.node, r}));
   if (array) return {Value::array(std::move(results))};
   return results;
 }
@@ -341,14 +356,16 @@ std::vector<Value> Importer::add_row(const PrimitiveCall& call, std::string_view
 Outlet Importer::node(const PrimitiveCall& call, std::string_view row, std::vector<Outlet> inputs,
                       std::vector<Attribute> attributes, std::string name) {
   const OpDef* op = find_op(row);
-  if (op == nullptr) throw fail(call, "unsupported-operation", "there is no operator `" + std::string(row) + "`");
+  if (op == nullptr)
+    throw fail(call, "unsupported-operation", "there is no operator `" + std::string(row) + "`");
   const Signature& signature = signature_of(op);
   std::vector<uint32_t> counts(signature.tensors.size(), 1);
   if (signature.tensors.size() == 1 && signature.parameters[signature.tensors[0]].is_array) {
     counts[0] = static_cast<uint32_t>(inputs.size());
   }
   for (size_t i = inputs.size(); i < counts.size(); ++i) counts[i] = 0;
-  const Outlet outlet = graph_.add(op, std::move(inputs), std::move(counts), std::move(attributes), {std::move(name)}, {}, call.where);
+  const Outlet outlet = graph_.add(op, std::move(inputs), std::move(counts), std::move(attributes),
+                                   {std::move(name)}, {}, call.where);
   fold_small(outlet);
   return outlet;
 }
@@ -369,13 +386,15 @@ Value Importer::named(const PrimitiveCall& call, Outlet outlet, size_t result) {
 
 std::vector<Value> Importer::generic(const PrimitiveCall& call) { return generic_as(call, call.name); }
 
-std::vector<Value> Importer::generic_as(const PrimitiveCall& call, std::string_view row,
-                                        const std::vector<std::pair<std::string_view, Attribute>>& overrides) {
+std::vector<Value> Importer::generic_as(
+    const PrimitiveCall& call, std::string_view row,
+    const std::vector<std::pair<std::string_view, Attribute>>& overrides) {
   const OpDef* op = find_op(row);
-  if (op == nullptr) throw fail(call, "unsupported-operation", "there is no operator `" + std::string(row) + "`");
+  if (op == nullptr)
+    throw fail(call, "unsupported-operation", "there is no operator `" + std::string(row) + "`");
   const Signature& signature = signature_of(op);
-  // Literals among the tensors take the type of the first tensor that is a wire (of the last ones for select, whose
-  // condition has a type of its own).
+  // Literals among the tensors take the type of the first tensor that is a wire (of the last ones for select,
+  // whose condition has a type of its own).
   std::optional<DataType> type;
   for (const uint32_t index : signature.tensors) {
     if (document_.dialect == Dialect::engine) break;  // there a literal has its own type: f32, i64 or bool
@@ -397,7 +416,8 @@ std::vector<Value> Importer::generic_as(const PrimitiveCall& call, std::string_v
   for (const uint32_t index : signature.tensors) {
     const auto& parameter = signature.parameters[index];
     const Value& value = call.argument(parameter.name);
-    const bool left_out = value.is_absent() || (parameter.is_optional && value.is_logical() && !value.as_logical());
+    const bool left_out =
+        value.is_absent() || (parameter.is_optional && value.is_logical() && !value.as_logical());
     if (left_out) {
       if (!parameter.is_optional) {
         throw fail(call, "missing-argument", "argument `" + parameter.name + "` is missing");
@@ -410,7 +430,8 @@ std::vector<Value> Importer::generic_as(const PrimitiveCall& call, std::string_v
       counts.push_back(static_cast<uint32_t>(items.size()));
     } else {
       // A literal integer for an index tensor stays an integer.
-      const bool keep = value.is_logical() || (type && !is_float(*type) && value.is_scalar() && signature.name == "constant");
+      const bool keep = value.is_logical() ||
+                        (type && !is_float(*type) && value.is_scalar() && signature.name == "constant");
       inputs.push_back(wire(value, keep || (value.is_list() && value.contains_wire()) ? std::nullopt : type));
       counts.push_back(1);
     }
@@ -418,7 +439,8 @@ std::vector<Value> Importer::generic_as(const PrimitiveCall& call, std::string_v
   std::vector<Attribute> attributes;
   for (const uint32_t index : signature.attributes) {
     const auto& parameter = signature.parameters[index];
-    const auto it = std::find_if(overrides.begin(), overrides.end(), [&](const auto& o) { return o.first == parameter.name; });
+    const auto it = std::find_if(overrides.begin(), overrides.end(),
+                                 [&](const auto& o) { return o.first == parameter.name; });
     if (it != overrides.end()) {
       attributes.push_back(it->second);
       continue;
@@ -436,7 +458,8 @@ std::vector<Value> Importer::generic_as(const PrimitiveCall& call, std::string_v
 // ------------------------------------------------------------------------------------------------------ sink
 
 bool Importer::is_primitive(std::string_view name) {
-  if (document_.dialect == Dialect::engine && (name == "nnefrun_floor_div" || name == "nnefrun_ceil_div" || name == "nnefrun_broadcast")) {
+  if (document_.dialect == Dialect::engine &&
+      (name == "nnefrun_floor_div" || name == "nnefrun_ceil_div" || name == "nnefrun_broadcast")) {
     return true;  // shape arithmetic, see symbolic.cpp
   }
   return find_adapter(name, document_.dialect) != nullptr || find_op(name) != nullptr;
@@ -470,7 +493,9 @@ std::optional<Value> Importer::symbol(std::string_view name, bool may_create) {
 std::optional<Value> Importer::constant_of(Wire w) {
   const Entry& e = entry(w);
   if (const auto known = symbolic(Value::wire(w))) {
-    const auto item = [&](const Dim& d) { return d.is_constant() ? Value::integer(d.value()) : add_symbolic({}, {d}); };
+    const auto item = [&](const Dim& d) {
+      return d.is_constant() ? Value::integer(d.value()) : add_symbolic({}, {d});
+    };
     if (known->shape.empty()) {
       // One symbolic integer: known as an expression, not as a number.
       if (!known->dims[0].is_constant()) return std::nullopt;
@@ -513,7 +538,8 @@ std::optional<Value> Importer::shape_of(const Value& value) {
   const Entry& e = entry(value.as_wire());
   const DimShape& shape = e.outlet ? fact(*e.outlet).shape : e.shape;
   Value::List items;
-  for (const Dim& d : shape) items.push_back(d.is_constant() ? Value::integer(d.value()) : add_symbolic({}, {d}));
+  for (const Dim& d : shape)
+    items.push_back(d.is_constant() ? Value::integer(d.value()) : add_symbolic({}, {d}));
   return Value::array(std::move(items));
 }
 
@@ -540,25 +566,30 @@ Value Importer::assigned(std::string_view name, Value value, bool, const SourceL
   return add_entry(cast_to(call, outlet, *type));
 }
 
-// -------------------------------------------------------------------------------------- sources of all dialects
+// -------------------------------------------------------------------------------------- sources of all
+// dialects
 
-Value Importer::external_of(const PrimitiveCall& call, DataType type, std::optional<AffineQuantization> quant) {
+Value Importer::external_of(const PrimitiveCall& call, DataType type,
+                            std::optional<AffineQuantization> quant) {
   Fact f = fact_of(type, dims(call, "shape"));
   f.quant = quant;
   for (const Dim& extent : f.shape) {
     if (extent.is_constant() && extent.value() < 0) {
-      throw fail(call, "shape-negative", "extent " + extent.to_string() + " of shape " + to_string(f.shape) + " is negative");
+      throw fail(call, "shape-negative",
+                 "extent " + extent.to_string() + " of shape " + to_string(f.shape) + " is negative");
     }
   }
   if (f.shape.size() > static_cast<size_t>(kMaxRank)) {
-    throw fail(call, "rank-limit", "rank " + std::to_string(f.shape.size()) + " is more than " + std::to_string(kMaxRank));
+    throw fail(call, "rank-limit",
+               "rank " + std::to_string(f.shape.size()) + " is more than " + std::to_string(kMaxRank));
   }
   std::string name = call.result_names.empty() ? std::string() : call.result_names[0];
   if (name.empty() || graph_.has_name(name)) name = name.empty() ? "input" : name;
   return add_entry(graph_.add_external(std::move(f), std::move(name), call.where));
 }
 
-Value Importer::variable_of(const PrimitiveCall& call, Tensor tensor, std::optional<AffineQuantization> quant) {
+Value Importer::variable_of(const PrimitiveCall& call, Tensor tensor,
+                            std::optional<AffineQuantization> quant) {
   const std::string& label = call.argument("label").as_string();
   std::string key = label + "|" + std::string(name_of(tensor.dtype())) + to_string(tensor.shape()) +
                     (quant ? std::to_string(quant->scale) + "," + std::to_string(quant->zero_point) : "");
@@ -566,12 +597,14 @@ Value Importer::variable_of(const PrimitiveCall& call, Tensor tensor, std::optio
   const auto it = variables_.find(key);
   if (it != variables_.end()) return add_entry(it->second);
   const Outlet outlet = graph_.add_constant(std::move(tensor), label, quant);
-  if (!call.result_names.empty() && !call.result_names[0].empty()) graph_.rename(outlet, call.result_names[0]);
+  if (!call.result_names.empty() && !call.result_names[0].empty())
+    graph_.rename(outlet, call.result_names[0]);
   variables_[key] = outlet;
   return add_entry(outlet);
 }
 
-// ------------------------------------------------------------------------------------------------- entry points
+// ------------------------------------------------------------------------------------------------- entry
+// points
 
 Graph import_document(const Document& document, const ImportSources& sources, const ImportOptions& options) {
   if (!document.graph) throw Error("graph-missing", "the document holds no graph");
@@ -579,7 +612,9 @@ Graph import_document(const Document& document, const ImportSources& sources, co
   return importer.run();
 }
 
-bool has_adapter(std::string_view name, Dialect dialect) { return Importer::find_adapter(name, dialect) != nullptr; }
+bool has_adapter(std::string_view name, Dialect dialect) {
+  return Importer::find_adapter(name, dialect) != nullptr;
+}
 
 std::vector<Error> unsupported_operations(const Document& document) {
   std::vector<Error> findings;
@@ -594,7 +629,8 @@ std::vector<Error> unsupported_operations(const Document& document) {
     for (const Assignment& assignment : body) {
       for_each_invocation(*assignment.right, [&](const Invocation& i) {
         if (known(i.name)) return;
-        const bool declared = find_standard(i.name, document.dialect) != nullptr || document.find_fragment(i.name) != nullptr;
+        const bool declared =
+            find_standard(i.name, document.dialect) != nullptr || document.find_fragment(i.name) != nullptr;
         Error error(declared ? "unsupported-operation" : "unknown-operation",
                     "operation `" + std::string(i.name) + "` is not " + (declared ? "supported" : "known"),
                     document.locate(i.place));

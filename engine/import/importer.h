@@ -1,5 +1,6 @@
-// Importer: from a Document to a typed Graph. It is the sink that the expander drives: every primitive operation arrives
-// here with its arguments, and what a dialect means by it becomes nodes of rows that have one meaning.
+// Importer: from a Document to a typed Graph. It is the sink that the expander drives: every primitive
+// operation arrives here with its arguments, and what a dialect means by it becomes nodes of rows that have
+// one meaning.
 //
 //   importer.cpp   values, constants, attributes, the path that all rows share
 //   khronos.cpp    what the Khronos dialect asks for beyond that path
@@ -44,18 +45,21 @@ struct ImportOptions {
 };
 
 // Throws Error with the place in the text and the chain of fragment calls.
-Graph import_document(const Document& document, const ImportSources& sources, const ImportOptions& options = {});
+Graph import_document(const Document& document, const ImportSources& sources,
+                      const ImportOptions& options = {});
 
 // The value behind a key of a JSON resource (tract-opl 1.6): "a.b[2].c", an optional leading `$`. Throws
 // Error[resource-json], Error[resource-key].
 Value json_value(const std::string& text, const std::string& key, const std::string& file);
 
-// Every operation of the document that the engine lacks, each once for each place that calls it; empty when all exist.
+// Every operation of the document that the engine lacks, each once for each place that calls it; empty when
+// all exist.
 std::vector<Error> unsupported_operations(const Document& document);
 
 class Importer : public Sink {
  public:
-  Importer(const Document& document, const ImportSources& sources, const ImportOptions& options, Importer* parent = nullptr);
+  Importer(const Document& document, const ImportSources& sources, const ImportOptions& options,
+           Importer* parent = nullptr);
 
   Graph run();
 
@@ -68,16 +72,18 @@ class Importer : public Sink {
   std::optional<Value> shape_of(const Value& value) override;
   std::optional<Value> operate(const PrimitiveCall& call) override;
   void extension(const Extension& extension, const SourceLocation& where) override;
-  Value assigned(std::string_view name, Value value, bool in_graph_body, const SourceLocation& where) override;
+  Value assigned(std::string_view name, Value value, bool in_graph_body,
+                 const SourceLocation& where) override;
 
   // A translation of one operation of one dialect.
   using Adapter = std::vector<Value> (Importer::*)(const PrimitiveCall&);
 
-  // What stands behind a Wire: a tensor of the graph, or a symbolic integer tensor that is not in the graph yet.
+  // What stands behind a Wire: a tensor of the graph, or a symbolic integer tensor that is not in the graph
+  // yet.
   struct Entry {
     std::optional<Outlet> outlet;
-    DimShape shape;          // of a symbolic entry
-    std::vector<Dim> dims;   // its values, row-major
+    DimShape shape;         // of a symbolic entry
+    std::vector<Dim> dims;  // its values, row-major
     bool is_symbolic() const { return !outlet; }
   };
 
@@ -93,7 +99,8 @@ class Importer : public Sink {
   Outlet wire(const Value& value, std::optional<DataType> type = std::nullopt);
   Outlet literal(const Value& value, std::optional<DataType> type);
   Outlet list_wire(const Value& value, std::optional<DataType> type);
-  // Symbolic integers behind a value, with their shape, when all of it is known: literals, lists, shape wires.
+  // Symbolic integers behind a value, with their shape, when all of it is known: literals, lists, shape
+  // wires.
   struct Symbolic {
     DimShape shape;
     std::vector<Dim> dims;
@@ -160,7 +167,8 @@ class Importer : public Sink {
   // A loop or sub-model's results, one value each, however the declaration groups them.
   std::vector<Value> spread(const PrimitiveCall& call, std::vector<Value> made);
   // A fragment of the document as a graph of its own, with inputs of these types.
-  Graph body_graph(const PrimitiveCall& call, const FragmentDefinition& fragment, const std::vector<Fact>& inputs);
+  Graph body_graph(const PrimitiveCall& call, const FragmentDefinition& fragment,
+                   const std::vector<Fact>& inputs);
   std::vector<Value> tract_resource(const PrimitiveCall& call);
   std::vector<Value> tract_dyn_slice(const PrimitiveCall& call);
   void tract_assertion(std::string_view text, const SourceLocation& where);
@@ -175,7 +183,8 @@ class Importer : public Sink {
   // Arithmetic on quantised operands: dequantised, computed in f32, quantised to the wanted type.
   std::optional<std::vector<Value>> through_floats(const PrimitiveCall& call);
   Outlet dequantized_wire(const PrimitiveCall& call, const Value& value);
-  std::vector<Value> requantized(const PrimitiveCall& call, Outlet value, const std::optional<ItemType>& type);
+  std::vector<Value> requantized(const PrimitiveCall& call, Outlet value,
+                                 const std::optional<ItemType>& type);
 
   // --- symbolic.cpp ---
   std::optional<std::vector<Value>> try_symbolic(const PrimitiveCall& call);

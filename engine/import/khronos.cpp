@@ -1,5 +1,5 @@
-// What the Khronos dialect means where its operations are no rows as they stand (NNEF 1.0.5). Its types: scalar is f32,
-// integer i64, logical bool, whatever the width of the stored items.
+// What the Khronos dialect means where its operations are no rows as they stand (NNEF 1.0.5). Its types:
+// scalar is f32, integer i64, logical bool, whatever the width of the stored items.
 
 #include <algorithm>
 
@@ -33,17 +33,20 @@ std::vector<Value> Importer::khronos_constant(const PrimitiveCall& call) {
   const Outlet items = list_wire(values.is_list() ? values : Value::array({values}), type);
   const Tensor& given = *fact(items).constant;
   if (given.rank() != 1 || (given.size() != volume && given.size() != 1)) {
-    throw fail(call, "constant-length", std::to_string(given.size()) + " values are given for shape " + to_string(shape) +
-                                            ", which holds " + std::to_string(volume));
+    throw fail(call, "constant-length",
+               std::to_string(given.size()) + " values are given for shape " + to_string(shape) +
+                   ", which holds " + std::to_string(volume));
   }
   Tensor filled = given;
   if (given.size() != volume) {
     filled = Tensor::uninitialized(type, shape);
     const size_t item = item_size(type);
     std::byte* bytes = filled.mutable_bytes();
-    for (int64_t i = 0; i < volume; ++i) std::copy_n(given.bytes(), item, bytes + static_cast<size_t>(i) * item);
+    for (int64_t i = 0; i < volume; ++i)
+      std::copy_n(given.bytes(), item, bytes + static_cast<size_t>(i) * item);
   }
-  return {named(call, graph_.add_constant(filled.reshaped(shape), call.result_names.empty() ? "constant" : call.result_names[0]))};
+  return {named(call, graph_.add_constant(filled.reshaped(shape),
+                                          call.result_names.empty() ? "constant" : call.result_names[0]))};
 }
 
 std::vector<Value> Importer::khronos_variable(const PrimitiveCall& call) {
@@ -51,10 +54,13 @@ std::vector<Value> Importer::khronos_variable(const PrimitiveCall& call) {
   const PrimitiveType primitive = call.generic.value_or(PrimitiveType::scalar);
   const std::vector<int64_t> shape = integers(call, "shape");
   auto file = sources_.tensor(label);
-  if (!file) throw fail(call, "variable-missing", "there is no data file `" + label + ".dat` for label '" + label + "'");
+  if (!file)
+    throw fail(call, "variable-missing",
+               "there is no data file `" + label + ".dat` for label '" + label + "'");
   if (file->tensor.shape() != shape) {
-    throw fail(call, "variable-shape", "shape " + to_string(shape) + " is declared, but `" + label + ".dat` has " +
-                                           to_string(file->tensor.shape()));
+    throw fail(call, "variable-shape",
+               "shape " + to_string(shape) + " is declared, but `" + label + ".dat` has " +
+                   to_string(file->tensor.shape()));
   }
   const DataType stored = file->tensor.dtype();
   const std::string name = call.result_names.empty() ? std::string() : call.result_names[0];
@@ -70,20 +76,25 @@ std::vector<Value> Importer::khronos_variable(const PrimitiveCall& call) {
                     : primitive == PrimitiveType::logical ? stored == DataType::boolean
                                                           : stored == DataType::string;
   if (!fits) {
-    throw fail(call, "variable-type", "`" + label + ".dat` holds " + std::string(name_of(stored)) + " items, which do not fit " +
-                                          std::string(name_of(primitive)))
+    throw fail(call, "variable-type",
+               "`" + label + ".dat` holds " + std::string(name_of(stored)) + " items, which do not fit " +
+                   std::string(name_of(primitive)))
         .note("scalar variables hold floats, integer ones integers, logical ones bools");
   }
   return {variable_of(call, cast_items(file->tensor, type_of(primitive)), std::nullopt)};
 }
 
 std::vector<Value> Importer::khronos_update(const PrimitiveCall& call) {
-  const Outlet variable = wire(call.argument("variable")), value = wire(call.argument("value"), fact(variable).dtype);
+  const Outlet variable = wire(call.argument("variable")),
+               value = wire(call.argument("value"), fact(variable).dtype);
   if (graph_.node(variable).op->name != "variable") {
-    throw fail(call, "update-target", "only a variable can be updated, and `" + graph_.name_of(variable) + "` is none");
+    throw fail(call, "update-target",
+               "only a variable can be updated, and `" + graph_.name_of(variable) + "` is none");
   }
   if (!fact(variable).same_type(fact(value))) {
-    throw fail(call, "shape-mismatch", "the variable is " + fact(variable).to_string() + ", its new value " + fact(value).to_string());
+    throw fail(
+        call, "shape-mismatch",
+        "the variable is " + fact(variable).to_string() + ", its new value " + fact(value).to_string());
   }
   if (!changing_.insert(variable.node).second) {
     throw fail(call, "update-twice", "variable `" + graph_.name_of(variable) + "` is updated twice");
@@ -104,21 +115,28 @@ std::vector<Value> Importer::khronos_cast(const PrimitiveCall& call) {
 std::vector<Value> Importer::khronos_slice(const PrimitiveCall& call) {
   const Outlet input = wire(call.argument("input"));
   const DimShape shape = fact(input).shape;
-  const std::vector<int64_t> axes = integers(call, "axes"), begins = integers(call, "begin"), ends = integers(call, "end");
-  std::vector<int64_t> strides = call.argument("stride").is_absent() ? std::vector<int64_t>{} : integers(call, "stride");
-  if (begins.size() != axes.size() || ends.size() != axes.size() || (!strides.empty() && strides.size() != axes.size())) {
-    throw fail(call, "attribute-length", "axes, begin, end and stride must have equal lengths, not " +
-                                             std::to_string(axes.size()) + ", " + std::to_string(begins.size()) + ", " +
-                                             std::to_string(ends.size()) + " and " + std::to_string(strides.size()));
+  const std::vector<int64_t> axes = integers(call, "axes"), begins = integers(call, "begin"),
+                             ends = integers(call, "end");
+  std::vector<int64_t> strides =
+      call.argument("stride").is_absent() ? std::vector<int64_t>{} : integers(call, "stride");
+  if (begins.size() != axes.size() || ends.size() != axes.size() ||
+      (!strides.empty() && strides.size() != axes.size())) {
+    throw fail(call, "attribute-length",
+               "axes, begin, end and stride must have equal lengths, not " + std::to_string(axes.size()) +
+                   ", " + std::to_string(begins.size()) + ", " + std::to_string(ends.size()) + " and " +
+                   std::to_string(strides.size()));
   }
   strides.resize(axes.size(), 1);
   Attribute::List begin_list, length_list;
   for (size_t i = 0; i < axes.size(); ++i) {
     const std::string place = " (axis " + std::to_string(axes[i]) + ")";
     if (axes[i] < 0 || axes[i] >= static_cast<int64_t>(shape.size())) {
-      throw fail(call, "axis-out-of-range", "axis " + std::to_string(axes[i]) + " is out of range for rank " + std::to_string(shape.size()));
+      throw fail(
+          call, "axis-out-of-range",
+          "axis " + std::to_string(axes[i]) + " is out of range for rank " + std::to_string(shape.size()));
     }
-    if (std::count(axes.begin(), axes.end(), axes[i]) > 1) throw fail(call, "axis-repeated", "axis " + std::to_string(axes[i]) + " is listed twice");
+    if (std::count(axes.begin(), axes.end(), axes[i]) > 1)
+      throw fail(call, "axis-repeated", "axis " + std::to_string(axes[i]) + " is listed twice");
     if (strides[i] == 0) throw fail(call, "stride-zero", "stride 0 is not allowed" + place);
     if (!shape[static_cast<size_t>(axes[i])].is_constant()) {
       throw fail(call, "symbol-unknown", "the extent of axis " + std::to_string(axes[i]) + " must be known");
@@ -132,22 +150,27 @@ std::vector<Value> Importer::khronos_slice(const PrimitiveCall& call) {
     end = std::clamp<int64_t>(end, -1, extent);
     const bool valid = strides[i] > 0 ? begin >= 0 && begin <= end : end <= begin && begin <= extent - 1;
     if (!valid) {
-      throw fail(call, "slice-range", "range [" + std::to_string(begins[i]) + ":" + std::to_string(ends[i]) + ":" +
-                                          std::to_string(strides[i]) + "] does not fit extent " + std::to_string(extent) + place);
+      throw fail(call, "slice-range",
+                 "range [" + std::to_string(begins[i]) + ":" + std::to_string(ends[i]) + ":" +
+                     std::to_string(strides[i]) + "] does not fit extent " + std::to_string(extent) + place);
     }
     const int64_t distance = end - begin, magnitude = strides[i] < 0 ? -strides[i] : strides[i];
     const int64_t length = ((distance < 0 ? -distance : distance) + magnitude - 1) / magnitude;
     begin_list.emplace_back(length == 0 ? std::clamp<int64_t>(begin, 0, extent) : begin);
     length_list.emplace_back(length);
   }
-  return {named(call, node(call, "nnefrun_slice", {input}, {Attribute::of_ints(axes), begin_list, length_list, Attribute::of_ints(strides)}))};
+  return {
+      named(call, node(call, "nnefrun_slice", {input},
+                       {Attribute::of_ints(axes), begin_list, length_list, Attribute::of_ints(strides)}))};
 }
 
-// Register A48: an entry of graph.quant acts as if its operation were applied to the tensor right after it is computed.
+// Register A48: an entry of graph.quant acts as if its operation were applied to the tensor right after it is
+// computed.
 Value Importer::apply_quantization(const QuantizationEntry& q, Value value, const SourceLocation& where) {
   const OpDef* op = find_op(q.operation);
   if (op == nullptr) {
-    throw Error("quant-operation", "graph.quant applies `" + q.operation + "`, which is not supported", q.operation_where);
+    throw Error("quant-operation", "graph.quant applies `" + q.operation + "`, which is not supported",
+                q.operation_where);
   }
   const Outlet target = wire(value);
   PrimitiveCall call;
@@ -159,7 +182,9 @@ Value Importer::apply_quantization(const QuantizationEntry& q, Value value, cons
   for (size_t i = 1; i < signature.tensors.size(); ++i) {
     const auto& parameter = signature.parameters[signature.tensors[i]];
     const QuantizationArgument* given = q.find(parameter.name);
-    if (given == nullptr) throw Error("quant-missing-argument", "argument `" + parameter.name + "` is missing", q.operation_where);
+    if (given == nullptr)
+      throw Error("quant-missing-argument", "argument `" + parameter.name + "` is missing",
+                  q.operation_where);
     inputs.push_back(wire(given->value, parameter.name == "zero_point" ? DataType::i64 : DataType::f32));
     counts.push_back(1);
   }
@@ -176,9 +201,11 @@ Value Importer::apply_quantization(const QuantizationEntry& q, Value value, cons
     }
   }
   const std::string name = graph_.name_of(target);
-  const bool ours = name == q.key && graph_.node(target).op->name != "tract_core_external" && graph_.node(target).op->name != "variable";
+  const bool ours = name == q.key && graph_.node(target).op->name != "tract_core_external" &&
+                    graph_.node(target).op->name != "variable";
   if (ours) graph_.rename(target, name + "_raw");
-  return add_entry(graph_.add(op, inputs, counts, attributes, {ours ? name : name + "_quantized"}, {}, call.where));
+  return add_entry(
+      graph_.add(op, inputs, counts, attributes, {ours ? name : name + "_quantized"}, {}, call.where));
 }
 
 }  // namespace nnefrun

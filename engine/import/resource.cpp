@@ -14,7 +14,9 @@ Value value_of(const nlohmann::json& json, const std::string& key) {
   if (json.is_number_integer()) return Value::integer(json.get<int64_t>());
   if (json.is_number()) return Value::scalar(json.get<double>());
   if (json.is_string()) return Value::string(json.get<std::string>());
-  if (!json.is_array()) throw Error("resource-key", "the value of `" + key + "` is neither a number, a text, a logical nor a list");
+  if (!json.is_array())
+    throw Error("resource-key",
+                "the value of `" + key + "` is neither a number, a text, a logical nor a list");
   Value::List items;
   for (const auto& item : json) items.push_back(value_of(item, key));
   return Value::array(std::move(items));

@@ -1,6 +1,6 @@
-// Shape arithmetic: operations on symbolic integers are done while the graph is built and leave no nodes. What comes from
-// tract_core_shape_of, from symbols and from integer literals stays an expression as long as the operations below are
-// applied to it; anything else makes it a tensor (row nnefrun_dims).
+// Shape arithmetic: operations on symbolic integers are done while the graph is built and leave no nodes.
+// What comes from tract_core_shape_of, from symbols and from integer literals stays an expression as long as
+// the operations below are applied to it; anything else makes it a tensor (row nnefrun_dims).
 
 #include <algorithm>
 
@@ -45,7 +45,8 @@ std::optional<Dim> combine(std::string_view op, const Dim& a, const Dim& b) {
     return Dim::floor_div(a, b.value());
   }
   if (op == "nnefrun_floor_div") return Dim::floor_div(a, b);
-  if (op == "nnefrun_ceil_div") return b.is_constant() ? std::optional<Dim>(Dim::ceil_div(a, b.value())) : std::nullopt;
+  if (op == "nnefrun_ceil_div")
+    return b.is_constant() ? std::optional<Dim>(Dim::ceil_div(a, b.value())) : std::nullopt;
   if (op == "nnefrun_broadcast") return Dim::broadcast(a, b);
   // Comparisons are decided only when the difference is a constant or has a known sign.
   const Dim difference = a - b;
@@ -77,11 +78,13 @@ bool is_comparison(std::string_view op) {
 std::optional<std::vector<Value>> Importer::try_symbolic(const PrimitiveCall& call) {
   const std::string_view op = call.name;
   if (call.arguments.empty()) return std::nullopt;
-  // Only shape values take this path: one argument at least is an expression that is not a tensor of the graph.
+  // Only shape values take this path: one argument at least is an expression that is not a tensor of the
+  // graph.
   const auto is_expression = [&](const Value& value, const auto& self) -> bool {
     if (value.is_wire()) return entry(value.as_wire()).is_symbolic();
     if (!value.is_list()) return false;
-    return std::any_of(value.items().begin(), value.items().end(), [&](const Value& v) { return self(v, self); });
+    return std::any_of(value.items().begin(), value.items().end(),
+                       [&](const Value& v) { return self(v, self); });
   };
   const Value& first = call.arguments[0];
   const bool expression = is_expression(first, is_expression) ||
@@ -100,7 +103,8 @@ std::optional<std::vector<Value>> Importer::try_symbolic(const PrimitiveCall& ca
     const Shape shape = broadcast_leading(op, std::vector<const Shape*>{&*sa, &*sb});
     Dims out;
     for (int64_t i = 0; i < volume_of(shape); ++i) {
-      const auto value = combine(op, a->dims[broadcast_index(*sa, shape, i)], b->dims[broadcast_index(*sb, shape, i)]);
+      const auto value =
+          combine(op, a->dims[broadcast_index(*sa, shape, i)], b->dims[broadcast_index(*sb, shape, i)]);
       if (!value) return std::nullopt;
       out.push_back(*value);
     }
@@ -149,12 +153,14 @@ std::optional<std::vector<Value>> Importer::try_symbolic(const PrimitiveCall& ca
     for (const int64_t axis : axes) {
       const auto limit = static_cast<int64_t>(shape.size()) + (op == "unsqueeze" ? 1 : 0);
       if (axis < 0 || axis >= limit) {
-        throw fail(call, "axis-out-of-range", "axis " + std::to_string(axis) + " is out of range for shape " + to_string(shape));
+        throw fail(call, "axis-out-of-range",
+                   "axis " + std::to_string(axis) + " is out of range for shape " + to_string(shape));
       }
       if (op == "unsqueeze") {
         shape.insert(shape.begin() + axis, 1);
       } else if (shape[static_cast<size_t>(axis)] != 1) {
-        throw fail(call, "shape-mismatch", "axis " + std::to_string(axis) + " of shape " + to_string(shape) + " is not 1");
+        throw fail(call, "shape-mismatch",
+                   "axis " + std::to_string(axis) + " of shape " + to_string(shape) + " is not 1");
       } else {
         shape.erase(shape.begin() + axis);
       }
@@ -170,7 +176,8 @@ std::optional<std::vector<Value>> Importer::try_symbolic(const PrimitiveCall& ca
     if (begin < 0) begin += extent;
     if (end <= 0) end += extent;
     const Value& strides = call.argument("stride");
-    if (!strides.is_absent() && integers(call, "stride") != std::vector<int64_t>{1} && !integers(call, "stride").empty()) {
+    if (!strides.is_absent() && integers(call, "stride") != std::vector<int64_t>{1} &&
+        !integers(call, "stride").empty()) {
       return std::nullopt;
     }
     begin = std::clamp<int64_t>(begin, 0, extent);
@@ -185,7 +192,8 @@ std::optional<std::vector<Value>> Importer::try_symbolic(const PrimitiveCall& ca
       if (!d.is_constant()) return std::nullopt;
       const int64_t index = d.value() < 0 ? d.value() + shape[0] : d.value();
       if (index < 0 || index >= shape[0]) {
-        throw fail(call, "index-out-of-range", "index " + d.to_string() + " is out of range for extent " + std::to_string(shape[0]));
+        throw fail(call, "index-out-of-range",
+                   "index " + d.to_string() + " is out of range for extent " + std::to_string(shape[0]));
       }
       out.push_back(value->dims[static_cast<size_t>(index)]);
     }
@@ -197,7 +205,8 @@ std::optional<std::vector<Value>> Importer::try_symbolic(const PrimitiveCall& ca
       if (integers(call, "axis_start")[0] != 0) return std::nullopt;
     }
     if (wanted.size() > 1) return std::nullopt;
-    return answer(wanted.empty() ? DimShape{} : DimShape{Dim(static_cast<int64_t>(value->dims.size()))}, value->dims);
+    return answer(wanted.empty() ? DimShape{} : DimShape{Dim(static_cast<int64_t>(value->dims.size()))},
+                  value->dims);
   }
   return std::nullopt;
 }

@@ -35,7 +35,8 @@ std::optional<DataType> super_type(DataType a, DataType b) {
 
 }  // namespace
 
-// ------------------------------------------------------------------------------------------------ element types
+// ------------------------------------------------------------------------------------------------ element
+// types
 
 DataType Importer::promoted(const PrimitiveCall& call, const Value& a, const Value& b) const {
   const Fact *fa = fact_if_wire(a), *fb = fact_if_wire(b);
@@ -50,19 +51,28 @@ DataType Importer::promoted(const PrimitiveCall& call, const Value& a, const Val
     if (expression(a)) return b.is_list() ? DataType::i64 : literal_kind(b);
     return literal_kind(a);
   }
-  if (fa == nullptr) return expression(a) && !is_float(fb->dtype) && fb->dtype != DataType::boolean && !a.is_integer() ? DataType::i64 : fb->dtype;
-  if (fb == nullptr) return expression(b) && !is_float(fa->dtype) && fa->dtype != DataType::boolean && !b.is_integer() ? DataType::i64 : fa->dtype;
+  if (fa == nullptr)
+    return expression(a) && !is_float(fb->dtype) && fb->dtype != DataType::boolean && !a.is_integer()
+               ? DataType::i64
+               : fb->dtype;
+  if (fb == nullptr)
+    return expression(b) && !is_float(fa->dtype) && fa->dtype != DataType::boolean && !b.is_integer()
+               ? DataType::i64
+               : fa->dtype;
   if (fa->dtype == fb->dtype) return fa->dtype;
   if (fa->dtype == DataType::string || fb->dtype == DataType::string) return DataType::string;
   const auto single = [](const Fact& f) { return f.constant && f.constant->size() == 1; };
   if (single(*fa)) return fb->dtype;
   if (single(*fb)) return fa->dtype;
-  const auto constant = [&](const Value& v) { return graph_.node(*entry(v.as_wire()).outlet).op->name == "variable"; };
+  const auto constant = [&](const Value& v) {
+    return graph_.node(*entry(v.as_wire()).outlet).op->name == "variable";
+  };
   if (constant(a)) return fb->dtype;
   if (constant(b)) return fa->dtype;
   if (const auto common = super_type(fa->dtype, fb->dtype)) return *common;
-  throw fail(call, "dtype-mismatch", "operands of types " + std::string(name_of(fa->dtype)) + " and " +
-                                         std::string(name_of(fb->dtype)) + " have no common type")
+  throw fail(call, "dtype-mismatch",
+             "operands of types " + std::string(name_of(fa->dtype)) + " and " +
+                 std::string(name_of(fb->dtype)) + " have no common type")
       .note("write tract_core_cast(x, to = '...') on one of them");
 }
 
@@ -111,10 +121,13 @@ std::vector<Value> Importer::tract_select(const PrimitiveCall& call) {
   if (fact(test).dtype != DataType::boolean) test = cast(call, test, DataType::boolean);
   const Outlet x = wire(a, type), y = wire(b, type);
   const bool quantized = fact(x).quant && fact(x).quant == fact(y).quant;
-  return {named(call, node(call, "select", {test, quantized ? x : cast(call, x, type), quantized ? y : cast(call, y, type)}))};
+  return {
+      named(call, node(call, "select",
+                       {test, quantized ? x : cast(call, x, type), quantized ? y : cast(call, y, type)}))};
 }
 
-// ------------------------------------------------------------------------------------------------------ sources
+// ------------------------------------------------------------------------------------------------------
+// sources
 
 std::vector<Value> Importer::tract_external(const PrimitiveCall& call) {
   if (const auto type = wanted_type(call)) return {external_of(call, type->dtype, type->quant)};
@@ -137,18 +150,22 @@ std::vector<Value> Importer::tract_external(const PrimitiveCall& call) {
 std::vector<Value> Importer::tract_variable(const PrimitiveCall& call) {
   const std::string& label = call.argument("label").as_string();
   auto file = sources_.tensor(label);
-  if (!file) throw fail(call, "variable-missing", "there is no data file `" + label + ".dat` for label '" + label + "'");
+  if (!file)
+    throw fail(call, "variable-missing",
+               "there is no data file `" + label + ".dat` for label '" + label + "'");
   const std::vector<int64_t> shape = integers(call, "shape");
   if (is_block_quantized(file->tensor.dtype())) {
     if (volume_of(shape) != file->tensor.size()) {
-      throw fail(call, "variable-shape", "shape " + to_string(shape) + " is declared, but `" + label + ".dat` holds " +
-                                             std::to_string(file->tensor.size()) + " items");
+      throw fail(call, "variable-shape",
+                 "shape " + to_string(shape) + " is declared, but `" + label + ".dat` holds " +
+                     std::to_string(file->tensor.size()) + " items");
     }
     return {variable_of(call, file->tensor.reshaped(shape), std::nullopt)};
   }
   if (file->tensor.shape() != shape) {
-    throw fail(call, "variable-shape", "shape " + to_string(shape) + " is declared, but `" + label + ".dat` has " +
-                                           to_string(file->tensor.shape()));
+    throw fail(call, "variable-shape",
+               "shape " + to_string(shape) + " is declared, but `" + label + ".dat` has " +
+                   to_string(file->tensor.shape()));
   }
   const auto type = wanted_type(call);
   if (!type) return {variable_of(call, file->tensor, std::nullopt)};
@@ -161,7 +178,8 @@ std::vector<Value> Importer::tract_variable(const PrimitiveCall& call) {
 
 std::vector<Value> Importer::tract_resource(const PrimitiveCall& call) {
   const Value &label = call.argument("label"), &key = call.argument("key");
-  if (!label.is_string() || !key.is_string()) throw fail(call, "attribute-type", "label and key must be strings");
+  if (!label.is_string() || !key.is_string())
+    throw fail(call, "attribute-type", "label and key must be strings");
   const auto text = sources_.resource(label.as_string());
   if (!text) throw fail(call, "resource-missing", "there is no resource `" + label.as_string() + ".json`");
   return {json_value(*text, key.as_string(), label.as_string() + ".json")};
@@ -177,7 +195,9 @@ std::vector<Value> Importer::tract_cast(const PrimitiveCall& call) {
     type = ItemType{parsed->dtype == DataType::dim ? DataType::i64 : parsed->dtype, parsed->quant};
   }
   if (wanted) type = wanted;
-  if (!type) throw fail(call, "missing-argument", "argument `to` is missing, and graph.quant does not name the result");
+  if (!type)
+    throw fail(call, "missing-argument",
+               "argument `to` is missing, and graph.quant does not name the result");
   const Outlet input = wire(call.arguments[0]);
   return {named(call, node(call, "tract_core_cast", {input}, {Attribute(item_type_text(*type))}))};
 }
@@ -191,7 +211,8 @@ std::vector<Value> Importer::tract_copy(const PrimitiveCall& call) {
   return {named(call, node(call, "copy", {input}))};
 }
 
-// ------------------------------------------------------------------------------------------------------- shapes
+// -------------------------------------------------------------------------------------------------------
+// shapes
 
 std::vector<Value> Importer::tract_shape_of(const PrimitiveCall& call) {
   const auto items = shape_of(call.arguments[0]);
@@ -217,7 +238,8 @@ std::vector<Value> Importer::tract_range(const PrimitiveCall& call) {
   return {named(call, node(call, "tract_core_range", inputs))};
 }
 
-// tract-opl 5.2, slice: clamped bounds; an end of 0 means to the end; the stride walks over the slice afterwards.
+// tract-opl 5.2, slice: clamped bounds; an end of 0 means to the end; the stride walks over the slice
+// afterwards.
 std::vector<Value> Importer::tract_slice(const PrimitiveCall& call) {
   const std::vector<int64_t> axes = integers(call, "axes");
   std::vector<int64_t> strides;
@@ -228,16 +250,21 @@ std::vector<Value> Importer::tract_slice(const PrimitiveCall& call) {
   const auto rank = static_cast<int64_t>(fact(input).shape.size());
   for (const int64_t axis : axes) {
     if (axis < 0 || axis >= rank) {
-      throw fail(call, "axis-out-of-range", "axis " + std::to_string(axis) + " is out of range for rank " + std::to_string(rank));
+      throw fail(call, "axis-out-of-range",
+                 "axis " + std::to_string(axis) + " is out of range for rank " + std::to_string(rank));
     }
-    if (std::count(axes.begin(), axes.end(), axis) > 1) throw fail(call, "axis-repeated", "axis " + std::to_string(axis) + " is listed twice");
+    if (std::count(axes.begin(), axes.end(), axis) > 1)
+      throw fail(call, "axis-repeated", "axis " + std::to_string(axis) + " is listed twice");
   }
-  if (strides.size() != axes.size()) throw fail(call, "attribute-length", "axes and stride must have equal lengths");
-  if (std::count(strides.begin(), strides.end(), 0) > 0) throw fail(call, "stride-zero", "stride 0 is not allowed");
+  if (strides.size() != axes.size())
+    throw fail(call, "attribute-length", "axes and stride must have equal lengths");
+  if (std::count(strides.begin(), strides.end(), 0) > 0)
+    throw fail(call, "stride-zero", "stride 0 is not allowed");
   if (!begins || !ends) {  // bounds that only the run tells
     const auto bound = [&](const Value& list, size_t i) -> Outlet {
       if (list.is_list()) {
-        if (i >= list.items().size()) throw fail(call, "attribute-length", "axes, begin and end must have equal lengths");
+        if (i >= list.items().size())
+          throw fail(call, "attribute-length", "axes, begin and end must have equal lengths");
         Outlet item = cast(call, wire(list.items()[i], DataType::i64), DataType::i64);
         if (fact(item).rank() == 1) item = graph_.add("squeeze", {item}, {Attribute::of_ints({0})});
         return item;
@@ -245,14 +272,18 @@ std::vector<Value> Importer::tract_slice(const PrimitiveCall& call) {
       const Outlet all = cast(call, wire(list, DataType::i64), DataType::i64);
       if (fact(all).rank() == 0) return all;
       const auto at = static_cast<int64_t>(i);
-      const Outlet one = graph_.add("nnefrun_slice", {all}, {Attribute::of_ints({0}), Attribute::of_ints({at}), Attribute::of_ints({1})});
+      const Outlet one =
+          graph_.add("nnefrun_slice", {all},
+                     {Attribute::of_ints({0}), Attribute::of_ints({at}), Attribute::of_ints({1})});
       return graph_.add("squeeze", {one}, {Attribute::of_ints({0})});
     };
     for (size_t i = 0; i < axes.size(); ++i) {
       const Outlet start = bound(call.argument("begin"), i), end = bound(call.argument("end"), i);
       const Dim length = Dim::symbol(graph_.fresh_symbol("slice"));
-      input = node(call, "tract_core_dyn_slice", {input, start, end}, {Attribute(length), Attribute(axes[i])});
-      if (strides[i] != 1) input = node(call, "tract_core_downsample", {input}, {Attribute(axes[i]), Attribute(strides[i])});
+      input =
+          node(call, "tract_core_dyn_slice", {input, start, end}, {Attribute(length), Attribute(axes[i])});
+      if (strides[i] != 1)
+        input = node(call, "tract_core_downsample", {input}, {Attribute(axes[i]), Attribute(strides[i])});
     }
     return {named(call, input)};
   }
@@ -276,8 +307,10 @@ std::vector<Value> Importer::tract_slice(const PrimitiveCall& call) {
     if (begin.is_constant() && begin.value() < 0) begin = 0;
     Dim length = end - begin;
     if (length.is_constant() && length.value() < 0) {
-      throw fail(call, "slice-range", "range [" + begins->dims[i].to_string() + ":" + ends->dims[i].to_string() +
-                                          "] does not fit extent " + extent.to_string() + " (axis " + std::to_string(axes[i]) + ")");
+      throw fail(call, "slice-range",
+                 "range [" + begins->dims[i].to_string() + ":" + ends->dims[i].to_string() +
+                     "] does not fit extent " + extent.to_string() + " (axis " + std::to_string(axes[i]) +
+                     ")");
     }
     const int64_t magnitude = strides[i] < 0 ? -strides[i] : strides[i];
     if (strides[i] < 0) begin = end - Dim(1);
@@ -286,7 +319,9 @@ std::vector<Value> Importer::tract_slice(const PrimitiveCall& call) {
     begin_list.emplace_back(begin);
     length_list.emplace_back(length);
   }
-  return {named(call, node(call, "nnefrun_slice", {input}, {Attribute::of_ints(axes), begin_list, length_list, Attribute::of_ints(strides)}))};
+  return {
+      named(call, node(call, "nnefrun_slice", {input},
+                       {Attribute::of_ints(axes), begin_list, length_list, Attribute::of_ints(strides)}))};
 }
 
 std::vector<Value> Importer::tract_dyn_slice(const PrimitiveCall& call) {
@@ -296,10 +331,12 @@ std::vector<Value> Importer::tract_dyn_slice(const PrimitiveCall& call) {
   if (start && end) {
     const Dim length = end->dims.at(0) - start->dims.at(0);
     return {named(call, node(call, "nnefrun_slice", {input},
-                             {Attribute::of_ints({axis}), Attribute::of_dims({start->dims[0]}), Attribute::of_dims({length})}))};
+                             {Attribute::of_ints({axis}), Attribute::of_dims({start->dims[0]}),
+                              Attribute::of_dims({length})}))};
   }
   const auto scalar = [&](const Value& v) { return cast(call, wire(v, DataType::i64), DataType::i64); };
-  return {named(call, node(call, "tract_core_dyn_slice", {input, scalar(call.argument("start")), scalar(call.argument("end"))},
+  return {named(call, node(call, "tract_core_dyn_slice",
+                           {input, scalar(call.argument("start")), scalar(call.argument("end"))},
                            {attribute(call.argument("len"), call, "len"), Attribute(axis)}))};
 }
 
@@ -337,7 +374,8 @@ std::vector<Value> Importer::tract_pad(const PrimitiveCall& call) {
   return generic_as(call, "pad", {{"border", Attribute(mode)}});
 }
 
-// ------------------------------------------------------------------------------------------- products and windows
+// ------------------------------------------------------------------------------------------- products and
+// windows
 
 namespace {
 
@@ -362,11 +400,14 @@ std::vector<Value> Importer::tract_conv(const PrimitiveCall& call) {
   Outlet bias = wire(call.argument("bias"), codes ? DataType::i32 : type);
   if (!codes) bias = cast(call, bias, type);
   const DimShape flat = bias_shape(fact(bias).shape);
-  if (flat.size() > 2) throw fail(call, "shape-mismatch", "a bias has one axis of channels, not shape " + to_string(fact(bias).shape));
+  if (flat.size() > 2)
+    throw fail(call, "shape-mismatch",
+               "a bias has one axis of channels, not shape " + to_string(fact(bias).shape));
   if (flat != fact(bias).shape) bias = graph_.add("reshape", {bias}, {Attribute::of_dims(flat)});
   int64_t groups = integers(call, "groups").at(0);
   if (groups == 0) {
-    if (fact(filter).shape.empty() || !fact(filter).shape[0].is_constant()) throw fail(call, "shape-mismatch", "the filter's extents must be known");
+    if (fact(filter).shape.empty() || !fact(filter).shape[0].is_constant())
+      throw fail(call, "shape-mismatch", "the filter's extents must be known");
     groups = fact(filter).shape[0].value();
   }
   const auto list = [&](std::string_view name) { return attribute(call.argument(name), call, name); };
@@ -384,26 +425,32 @@ std::vector<Value> Importer::tract_conv(const PrimitiveCall& call) {
                  {list("border"), list("padding"), list("stride"), list("dilation"), Attribute(groups)});
 }
 
-// tract keeps the filter of a deconvolution as [out, in / groups, ...]; the row wants [in, out / groups, ...].
+// tract keeps the filter of a deconvolution as [out, in / groups, ...]; the row wants [in, out / groups,
+// ...].
 std::vector<Value> Importer::tract_deconv(const PrimitiveCall& call) {
   const Outlet input = wire(call.argument("input"));
   Outlet filter = cast(call, wire(call.argument("filter"), fact(input).dtype), fact(input).dtype);
   Outlet bias = cast(call, wire(call.argument("bias"), fact(input).dtype), fact(input).dtype);
   const DimShape flat = bias_shape(fact(bias).shape);
-  if (flat.size() <= 2 && flat != fact(bias).shape) bias = graph_.add("reshape", {bias}, {Attribute::of_dims(flat)});
+  if (flat.size() <= 2 && flat != fact(bias).shape)
+    bias = graph_.add("reshape", {bias}, {Attribute::of_dims(flat)});
   const DimShape shape = fact(filter).shape;
   const auto rank = static_cast<int64_t>(shape.size());
   if (rank < 3 || rank != fact(input).rank()) {
-    throw fail(call, "shape-mismatch", "filter " + to_string(shape) + " does not fit input " + to_string(fact(input).shape));
+    throw fail(call, "shape-mismatch",
+               "filter " + to_string(shape) + " does not fit input " + to_string(fact(input).shape));
   }
   int64_t groups = integers(call, "groups").at(0);
   if (groups == 0) groups = shape[0].is_constant() ? shape[0].value() : 1;
   if (groups < 1 || !shape[0].is_constant() || shape[0].value() % groups != 0) {
-    throw fail(call, "group-count", std::to_string(groups) + " groups do not divide the filter's " + shape[0].to_string() + " channels");
+    throw fail(
+        call, "group-count",
+        std::to_string(groups) + " groups do not divide the filter's " + shape[0].to_string() + " channels");
   }
   if (fact(input).shape[1] != shape[1] * Dim(groups)) {
-    throw fail(call, "shape-mismatch", "the filter expects " + (shape[1] * Dim(groups)).to_string() + " input channels, the input has " +
-                                           fact(input).shape[1].to_string())
+    throw fail(call, "shape-mismatch",
+               "the filter expects " + (shape[1] * Dim(groups)).to_string() +
+                   " input channels, the input has " + fact(input).shape[1].to_string())
         .note("in tract's dialect a deconvolution's filter is [out, in / groups, ...]");
   }
   const int64_t out_per_group = shape[0].value() / groups;
@@ -423,7 +470,8 @@ std::vector<Value> Importer::tract_deconv(const PrimitiveCall& call) {
   }
   const auto list = [&](std::string_view name) { return attribute(call.argument(name), call, name); };
   return add_row(call, "deconv", {input, filter, bias}, {1, 1, 1},
-                 {list("border"), list("padding"), list("stride"), list("dilation"), Attribute::of_dims(output_shape), Attribute(groups)});
+                 {list("border"), list("padding"), list("stride"), list("dilation"),
+                  Attribute::of_dims(output_shape), Attribute(groups)});
 }
 
 // Only cells inside the input compete for a maximum, whatever the border (register A7).
@@ -460,8 +508,8 @@ std::vector<Value> Importer::tract_matmul(const PrimitiveCall& call) {
   };
   lift(a, b);
   lift(b, a);
-  if (!is_block_quantized(fact(a).dtype) && !is_block_quantized(fact(b).dtype) && fact(a).dtype != fact(b).dtype &&
-      is_float(fact(a).dtype) && is_float(fact(b).dtype)) {
+  if (!is_block_quantized(fact(a).dtype) && !is_block_quantized(fact(b).dtype) &&
+      fact(a).dtype != fact(b).dtype && is_float(fact(a).dtype) && is_float(fact(b).dtype)) {
     b = cast(call, b, fact(a).dtype);
   }
   const auto results = add_row(call, "matmul", {a, b}, {1, 1}, {Attribute(ta), Attribute(tb)});
@@ -469,12 +517,15 @@ std::vector<Value> Importer::tract_matmul(const PrimitiveCall& call) {
 }
 
 std::vector<Value> Importer::tract_linear(const PrimitiveCall& call) {
-  const Outlet input = wire(call.argument("input")), filter = wire(call.argument("filter"), fact(input).dtype);
+  const Outlet input = wire(call.argument("input")),
+               filter = wire(call.argument("filter"), fact(input).dtype);
   if (fact(input).quant && fact(filter).quant) {
     const Outlet bias = wire(call.argument("bias"), DataType::i32);
     const auto wanted = wanted_type(call);
-    const ItemType type = wanted ? *wanted
-                                      : ItemType{DataType::i32, AffineQuantization{0, fact(input).quant->scale * fact(filter).quant->scale}};
+    const ItemType type =
+        wanted ? *wanted
+               : ItemType{DataType::i32,
+                          AffineQuantization{0, fact(input).quant->scale * fact(filter).quant->scale}};
     return add_row(call, "nnefrun_qmatmul", {input, filter, bias}, {1, 1, 1},
                    {Attribute(false), Attribute(true), Attribute(item_type_text(type))});
   }
@@ -487,7 +538,8 @@ std::vector<Value> Importer::tract_linear(const PrimitiveCall& call) {
     }
     const Outlet sum = node(call, "matmul", {input, weights}, {Attribute(false), Attribute(true)});
     const Outlet bias = cast(call, wire(call.argument("bias"), fact(sum).dtype), fact(sum).dtype);
-    if (fact(bias).constant && fact(bias).constant->size() == 1 && fact(bias).constant->as_double(0) == 0.0) return {named(call, sum)};
+    if (fact(bias).constant && fact(bias).constant->size() == 1 && fact(bias).constant->as_double(0) == 0.0)
+      return {named(call, sum)};
     return {named(call, node(call, "add", {sum, bias}))};
   }
   const Outlet weights = cast(call, filter, fact(input).dtype);
@@ -506,7 +558,8 @@ std::vector<Value> Importer::tract_softmax(const PrimitiveCall& call) {
   return generic(call);
 }
 
-// ---------------------------------------------------------------------------------------------------- extensions
+// ----------------------------------------------------------------------------------------------------
+// extensions
 
 void Importer::tract_assertion(std::string_view text, const SourceLocation& where) {
   Assertion assertion;
@@ -537,7 +590,8 @@ void Importer::tract_assertion(std::string_view text, const SourceLocation& wher
     graph_.assertions.push_back(std::move(assertion));
     return;
   }
-  throw Error("assertion-syntax", "tract_assert wants a relation (==, <=, >=, <, >), not `" + std::string(text) + "`", where);
+  throw Error("assertion-syntax",
+              "tract_assert wants a relation (==, <=, >=, <, >), not `" + std::string(text) + "`", where);
 }
 
 void Importer::extension(const Extension& extension, const SourceLocation& where) {
@@ -546,7 +600,8 @@ void Importer::extension(const Extension& extension, const SourceLocation& where
     while (at < extension.payload.size()) {
       const size_t end = std::min(extension.payload.find(' ', at), extension.payload.size());
       const std::string_view word = extension.payload.substr(at, end - at);
-      if (!word.empty() && !is_registry(word)) throw Error("registry-unknown", "there is no registry `" + std::string(word) + "`", where);
+      if (!word.empty() && !is_registry(word))
+        throw Error("registry-unknown", "there is no registry `" + std::string(word) + "`", where);
       at = end + 1;
     }
   } else if (extension.name == "tract_symbol") {
@@ -559,7 +614,8 @@ void Importer::extension(const Extension& extension, const SourceLocation& where
 void Importer::read_properties(Expander& expander) {
   const FragmentDefinition* fragment = expander.find_fragment("tract_core_properties");
   if (fragment == nullptr || !fragment->has_body || !fragment->parameters.empty()) return;
-  const std::vector<Value> results = expander.expand_fragment(*fragment, {}, *this, fragment->locate(fragment->place));
+  const std::vector<Value> results =
+      expander.expand_fragment(*fragment, {}, *this, fragment->locate(fragment->place));
   if (results.size() != 1 || !results[0].is_array()) return;
   for (const Value& property : results[0].items()) {
     if (!property.is_list() || property.items().size() != 2 || !property.items()[0].is_string()) continue;
@@ -568,7 +624,8 @@ void Importer::read_properties(Expander& expander) {
   }
 }
 
-// ------------------------------------------------------------------------------------------------------- the table
+// ------------------------------------------------------------------------------------------------------- the
+// table
 
 Importer::Adapter Importer::find_adapter(std::string_view name, Dialect dialect) {
   static const std::map<std::string_view, Adapter> kKhronos = {
@@ -578,32 +635,67 @@ Importer::Adapter Importer::find_adapter(std::string_view name, Dialect dialect)
   };
   static const std::map<std::string_view, Adapter> kTract = [] {
     std::map<std::string_view, Adapter> table = {
-        {"external", &Importer::tract_external}, {"tract_core_external", &Importer::tract_external},
-        {"variable", &Importer::tract_variable}, {"constant", &Importer::khronos_constant},
-        {"update", &Importer::khronos_update},   {"select", &Importer::tract_select},
-        {"slice", &Importer::tract_slice},       {"tract_core_dyn_slice", &Importer::tract_dyn_slice},
-        {"concat", &Importer::tract_concat},     {"stack", &Importer::tract_concat},
-        {"tile", &Importer::tract_tile},         {"pad", &Importer::tract_pad},
-        {"conv", &Importer::tract_conv},         {"deconv", &Importer::tract_deconv},
-        {"max_pool", &Importer::tract_pool},     {"max_pool_with_index", &Importer::tract_pool_with_index},
-        {"matmul", &Importer::tract_matmul},     {"linear", &Importer::tract_linear},
-        {"softmax", &Importer::tract_softmax},   {"tract_core_softmax", &Importer::tract_softmax},
-        {"tract_core_cast", &Importer::tract_cast}, {"copy", &Importer::tract_copy},
-        {"tract_core_shape_of", &Importer::tract_shape_of}, {"tract_core_range", &Importer::tract_range},
-        {"tract_core_scan", &Importer::tract_scan}, {"tract_core_submodel", &Importer::tract_submodel},
+        {"external", &Importer::tract_external},
+        {"tract_core_external", &Importer::tract_external},
+        {"variable", &Importer::tract_variable},
+        {"constant", &Importer::khronos_constant},
+        {"update", &Importer::khronos_update},
+        {"select", &Importer::tract_select},
+        {"slice", &Importer::tract_slice},
+        {"tract_core_dyn_slice", &Importer::tract_dyn_slice},
+        {"concat", &Importer::tract_concat},
+        {"stack", &Importer::tract_concat},
+        {"tile", &Importer::tract_tile},
+        {"pad", &Importer::tract_pad},
+        {"conv", &Importer::tract_conv},
+        {"deconv", &Importer::tract_deconv},
+        {"max_pool", &Importer::tract_pool},
+        {"max_pool_with_index", &Importer::tract_pool_with_index},
+        {"matmul", &Importer::tract_matmul},
+        {"linear", &Importer::tract_linear},
+        {"softmax", &Importer::tract_softmax},
+        {"tract_core_softmax", &Importer::tract_softmax},
+        {"tract_core_cast", &Importer::tract_cast},
+        {"copy", &Importer::tract_copy},
+        {"tract_core_shape_of", &Importer::tract_shape_of},
+        {"tract_core_range", &Importer::tract_range},
+        {"tract_core_scan", &Importer::tract_scan},
+        {"tract_core_submodel", &Importer::tract_submodel},
         {"tract_resource_get", &Importer::tract_resource},
         {"cast", &Importer::khronos_cast},
     };
-    for (const char* op : {"add", "sub", "mul", "div", "pow", "eq", "ne", "lt", "gt", "le", "ge", "and", "or", "min", "max",
-                           "tract_core_xor", "tract_core_bitand", "tract_core_bitor", "tract_core_bitxor", "tract_shl", "tract_shr"}) {
+    for (const char* op : {"add",
+                           "sub",
+                           "mul",
+                           "div",
+                           "pow",
+                           "eq",
+                           "ne",
+                           "lt",
+                           "gt",
+                           "le",
+                           "ge",
+                           "and",
+                           "or",
+                           "min",
+                           "max",
+                           "tract_core_xor",
+                           "tract_core_bitand",
+                           "tract_core_bitor",
+                           "tract_core_bitxor",
+                           "tract_shl",
+                           "tract_shr"}) {
       table.emplace(op, &Importer::tract_binary);
     }
-    for (const char* op : {"round", "recip", "square", "tract_core_bitnot"}) table.emplace(op, &Importer::tract_unary);
+    for (const char* op : {"round", "recip", "square", "tract_core_bitnot"})
+      table.emplace(op, &Importer::tract_unary);
     return table;
   }();
   static const std::map<std::string_view, Adapter> kEngine = {
-      {"tract_core_external", &Importer::tract_external}, {"variable", &Importer::tract_variable},
-      {"update", &Importer::khronos_update},              {"nnefrun_scan", &Importer::engine_scan},
+      {"tract_core_external", &Importer::tract_external},
+      {"variable", &Importer::tract_variable},
+      {"update", &Importer::khronos_update},
+      {"nnefrun_scan", &Importer::engine_scan},
       {"tract_core_submodel", &Importer::engine_submodel},
   };
   const auto& table = dialect == Dialect::engine ? kEngine : dialect == Dialect::tract ? kTract : kKhronos;

@@ -1,5 +1,6 @@
-// Lowerings: which operators have tuned steps, and how a node becomes steps of a plan. An operator that is not listed, or
-// whose lowering declines a node (another element type, a case without kernel), runs by its eval.
+// Lowerings: which operators have tuned steps, and how a node becomes steps of a plan. An operator that is
+// not listed, or whose lowering declines a node (another element type, a case without kernel), runs by its
+// eval.
 #pragma once
 
 #include <span>

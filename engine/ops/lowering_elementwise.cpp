@@ -31,18 +31,41 @@ struct UnaryEntry {
   UnaryOp kernel;
 };
 constexpr UnaryEntry kUnary[] = {
-    {"neg", UnaryOp::neg},         {"abs", UnaryOp::abs},         {"rcp", UnaryOp::rcp},
-    {"recip", UnaryOp::rcp},       {"sqr", UnaryOp::sqr},         {"square", UnaryOp::sqr},
-    {"sqrt", UnaryOp::sqrt},       {"rsqr", UnaryOp::rsqr},       {"rsqrt", UnaryOp::rsqrt},
-    {"exp", UnaryOp::exp},         {"log", UnaryOp::log},         {"log2", UnaryOp::log2},
-    {"sin", UnaryOp::sin},         {"cos", UnaryOp::cos},         {"tan", UnaryOp::tan},
-    {"asin", UnaryOp::asin},       {"acos", UnaryOp::acos},       {"atan", UnaryOp::atan},
-    {"sinh", UnaryOp::sinh},       {"cosh", UnaryOp::cosh},       {"tanh", UnaryOp::tanh},
-    {"asinh", UnaryOp::asinh},     {"acosh", UnaryOp::acosh},     {"atanh", UnaryOp::atanh},
-    {"sigmoid", UnaryOp::sigmoid}, {"silu", UnaryOp::silu},       {"tract_core_silu", UnaryOp::silu},
-    {"tract_core_erf", UnaryOp::erf}, {"softplus", UnaryOp::softplus}, {"floor", UnaryOp::floor},
-    {"ceil", UnaryOp::ceil},       {"round", UnaryOp::round_half_up}, {"nnefrun_round_half_away", UnaryOp::round_half_away},
-    {"tract_core_round_even", UnaryOp::round_half_even}, {"tract_core_hard_swish", UnaryOp::hard_swish},
+    {"neg", UnaryOp::neg},
+    {"abs", UnaryOp::abs},
+    {"rcp", UnaryOp::rcp},
+    {"recip", UnaryOp::rcp},
+    {"sqr", UnaryOp::sqr},
+    {"square", UnaryOp::sqr},
+    {"sqrt", UnaryOp::sqrt},
+    {"rsqr", UnaryOp::rsqr},
+    {"rsqrt", UnaryOp::rsqrt},
+    {"exp", UnaryOp::exp},
+    {"log", UnaryOp::log},
+    {"log2", UnaryOp::log2},
+    {"sin", UnaryOp::sin},
+    {"cos", UnaryOp::cos},
+    {"tan", UnaryOp::tan},
+    {"asin", UnaryOp::asin},
+    {"acos", UnaryOp::acos},
+    {"atan", UnaryOp::atan},
+    {"sinh", UnaryOp::sinh},
+    {"cosh", UnaryOp::cosh},
+    {"tanh", UnaryOp::tanh},
+    {"asinh", UnaryOp::asinh},
+    {"acosh", UnaryOp::acosh},
+    {"atanh", UnaryOp::atanh},
+    {"sigmoid", UnaryOp::sigmoid},
+    {"silu", UnaryOp::silu},
+    {"tract_core_silu", UnaryOp::silu},
+    {"tract_core_erf", UnaryOp::erf},
+    {"softplus", UnaryOp::softplus},
+    {"floor", UnaryOp::floor},
+    {"ceil", UnaryOp::ceil},
+    {"round", UnaryOp::round_half_up},
+    {"nnefrun_round_half_away", UnaryOp::round_half_away},
+    {"tract_core_round_even", UnaryOp::round_half_even},
+    {"tract_core_hard_swish", UnaryOp::hard_swish},
 };
 
 bool lower_unary(PlanBuilder& b, const Graph& graph, uint32_t index) {
@@ -60,13 +83,15 @@ bool lower_unary(PlanBuilder& b, const Graph& graph, uint32_t index) {
 bool lower_leaky_relu(PlanBuilder& b, const Graph& graph, uint32_t index) {
   const Node& node = graph.node(index);
   if (!all_f32(graph, node)) return false;
-  unary_step(b, graph, index, UnaryOp::leaky_relu, static_cast<float>(NodeReader(node, signature_of(node.op), nullptr).scalar("alpha")));
+  unary_step(b, graph, index, UnaryOp::leaky_relu,
+             static_cast<float>(NodeReader(node, signature_of(node.op), nullptr).scalar("alpha")));
   return true;
 }
 bool lower_elu(PlanBuilder& b, const Graph& graph, uint32_t index) {
   const Node& node = graph.node(index);
   if (!all_f32(graph, node)) return false;
-  unary_step(b, graph, index, UnaryOp::elu, static_cast<float>(NodeReader(node, signature_of(node.op), nullptr).scalar("alpha")));
+  unary_step(b, graph, index, UnaryOp::elu,
+             static_cast<float>(NodeReader(node, signature_of(node.op), nullptr).scalar("alpha")));
   return true;
 }
 bool lower_gelu(PlanBuilder& b, const Graph& graph, uint32_t index) {
@@ -77,13 +102,15 @@ bool lower_gelu(PlanBuilder& b, const Graph& graph, uint32_t index) {
   return true;
 }
 
-// max(x, 0) by its definition: NaN becomes 0 (register A7 of the reference: ties and NaN give the second operand).
+// max(x, 0) by its definition: NaN becomes 0 (register A7 of the reference: ties and NaN give the second
+// operand).
 bool lower_relu(PlanBuilder& b, const Graph& graph, uint32_t index) {
   const Node& node = graph.node(index);
   if (!all_f32(graph, node)) return false;
   BinaryParameters p;
   p.op = static_cast<uint8_t>(BinaryOp::max);
-  b.step(StepKind::binary, {b.value_of(node.inputs[0]), b.constant(Tensor::scalar(0.0F))}, {b.result(index)}, p);
+  b.step(StepKind::binary, {b.value_of(node.inputs[0]), b.constant(Tensor::scalar(0.0F))}, {b.result(index)},
+         p);
   return true;
 }
 
@@ -107,9 +134,16 @@ struct BinaryEntry {
   BinaryOp kernel;
 };
 constexpr BinaryEntry kBinary[] = {
-    {"add", BinaryOp::add}, {"sub", BinaryOp::sub}, {"mul", BinaryOp::mul}, {"div", BinaryOp::div},
-    {"min", BinaryOp::min}, {"max", BinaryOp::max}, {"pow", BinaryOp::pow},
-    {"nnefrun_fmin", BinaryOp::min_number}, {"nnefrun_fmax", BinaryOp::max_number}, {"prelu", BinaryOp::prelu},
+    {"add", BinaryOp::add},
+    {"sub", BinaryOp::sub},
+    {"mul", BinaryOp::mul},
+    {"div", BinaryOp::div},
+    {"min", BinaryOp::min},
+    {"max", BinaryOp::max},
+    {"pow", BinaryOp::pow},
+    {"nnefrun_fmin", BinaryOp::min_number},
+    {"nnefrun_fmax", BinaryOp::max_number},
+    {"prelu", BinaryOp::prelu},
 };
 struct CompareEntry {
   std::string_view op;
@@ -141,27 +175,70 @@ bool lower_binary(PlanBuilder& b, const Graph& graph, uint32_t index) {
 bool lower_select(PlanBuilder& b, const Graph& graph, uint32_t index) {
   const Node& node = graph.node(index);
   if (node.facts[0].dtype != DataType::f32) return false;
-  b.step(StepKind::select, {b.value_of(node.inputs[0]), b.value_of(node.inputs[1]), b.value_of(node.inputs[2])}, {b.result(index)});
+  b.step(StepKind::select,
+         {b.value_of(node.inputs[0]), b.value_of(node.inputs[1]), b.value_of(node.inputs[2])},
+         {b.result(index)});
   return true;
 }
 
 constexpr Lowering kLowerings[] = {
-    {"neg", lower_unary},      {"abs", lower_unary},     {"rcp", lower_unary},      {"recip", lower_unary},
-    {"sqr", lower_unary},      {"square", lower_unary},  {"sqrt", lower_unary},     {"rsqr", lower_unary},
-    {"rsqrt", lower_unary},    {"exp", lower_unary},     {"log", lower_unary},      {"log2", lower_unary},
-    {"sin", lower_unary},      {"cos", lower_unary},     {"tan", lower_unary},      {"asin", lower_unary},
-    {"acos", lower_unary},     {"atan", lower_unary},    {"sinh", lower_unary},     {"cosh", lower_unary},
-    {"tanh", lower_unary},     {"asinh", lower_unary},   {"acosh", lower_unary},    {"atanh", lower_unary},
-    {"sigmoid", lower_unary},  {"silu", lower_unary},    {"tract_core_silu", lower_unary},
-    {"tract_core_erf", lower_unary}, {"softplus", lower_unary}, {"floor", lower_unary}, {"ceil", lower_unary},
-    {"round", lower_unary},    {"nnefrun_round_half_away", lower_unary}, {"tract_core_round_even", lower_unary},
-    {"tract_core_hard_swish", lower_unary}, {"leaky_relu", lower_leaky_relu}, {"elu", lower_elu},
-    {"nnefrun_gelu", lower_gelu}, {"relu", lower_relu}, {"clamp", lower_clamp},
-    {"add", lower_binary},     {"sub", lower_binary},    {"mul", lower_binary},     {"div", lower_binary},
-    {"min", lower_binary},     {"max", lower_binary},    {"pow", lower_binary},     {"nnefrun_fmin", lower_binary},
-    {"nnefrun_fmax", lower_binary}, {"prelu", lower_binary},
-    {"lt", lower_binary},      {"le", lower_binary},     {"gt", lower_binary},      {"ge", lower_binary},
-    {"eq", lower_binary},      {"ne", lower_binary},     {"select", lower_select},
+    {"neg", lower_unary},
+    {"abs", lower_unary},
+    {"rcp", lower_unary},
+    {"recip", lower_unary},
+    {"sqr", lower_unary},
+    {"square", lower_unary},
+    {"sqrt", lower_unary},
+    {"rsqr", lower_unary},
+    {"rsqrt", lower_unary},
+    {"exp", lower_unary},
+    {"log", lower_unary},
+    {"log2", lower_unary},
+    {"sin", lower_unary},
+    {"cos", lower_unary},
+    {"tan", lower_unary},
+    {"asin", lower_unary},
+    {"acos", lower_unary},
+    {"atan", lower_unary},
+    {"sinh", lower_unary},
+    {"cosh", lower_unary},
+    {"tanh", lower_unary},
+    {"asinh", lower_unary},
+    {"acosh", lower_unary},
+    {"atanh", lower_unary},
+    {"sigmoid", lower_unary},
+    {"silu", lower_unary},
+    {"tract_core_silu", lower_unary},
+    {"tract_core_erf", lower_unary},
+    {"softplus", lower_unary},
+    {"floor", lower_unary},
+    {"ceil", lower_unary},
+    {"round", lower_unary},
+    {"nnefrun_round_half_away", lower_unary},
+    {"tract_core_round_even", lower_unary},
+    {"tract_core_hard_swish", lower_unary},
+    {"leaky_relu", lower_leaky_relu},
+    {"elu", lower_elu},
+    {"nnefrun_gelu", lower_gelu},
+    {"relu", lower_relu},
+    {"clamp", lower_clamp},
+    {"add", lower_binary},
+    {"sub", lower_binary},
+    {"mul", lower_binary},
+    {"div", lower_binary},
+    {"min", lower_binary},
+    {"max", lower_binary},
+    {"pow", lower_binary},
+    {"nnefrun_fmin", lower_binary},
+    {"nnefrun_fmax", lower_binary},
+    {"prelu", lower_binary},
+    {"lt", lower_binary},
+    {"le", lower_binary},
+    {"gt", lower_binary},
+    {"ge", lower_binary},
+    {"eq", lower_binary},
+    {"ne", lower_binary},
+    {"select", lower_select},
 };
 
 }  // namespace

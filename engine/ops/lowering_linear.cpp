@@ -1,5 +1,5 @@
-// Products and convolutions in f32: constant operands are packed here, once, in the layout of the kernel row that this
-// machine will run.
+// Products and convolutions in f32: constant operands are packed here, once, in the layout of the kernel row
+// that this machine will run.
 
 #include <algorithm>
 
@@ -19,11 +19,16 @@ struct ActivationEntry {
   kernels::Activation activation;
 };
 constexpr ActivationEntry kActivations[] = {
-    {"", kernels::Activation::none},         {"relu", kernels::Activation::relu},
-    {"clamp", kernels::Activation::clamp},   {"leaky_relu", kernels::Activation::leaky_relu},
-    {"sigmoid", kernels::Activation::sigmoid}, {"tanh", kernels::Activation::tanh},
-    {"silu", kernels::Activation::silu},     {"gelu_erf", kernels::Activation::gelu_erf},
-    {"gelu_tanh", kernels::Activation::gelu_tanh}, {"hard_swish", kernels::Activation::hard_swish},
+    {"", kernels::Activation::none},
+    {"relu", kernels::Activation::relu},
+    {"clamp", kernels::Activation::clamp},
+    {"leaky_relu", kernels::Activation::leaky_relu},
+    {"sigmoid", kernels::Activation::sigmoid},
+    {"tanh", kernels::Activation::tanh},
+    {"silu", kernels::Activation::silu},
+    {"gelu_erf", kernels::Activation::gelu_erf},
+    {"gelu_tanh", kernels::Activation::gelu_tanh},
+    {"hard_swish", kernels::Activation::hard_swish},
     {"elu", kernels::Activation::elu},
 };
 
@@ -39,13 +44,16 @@ bool set_activation(const NodeReader& r, EpilogueParameters& e) {
   return false;
 }
 
-bool is_f32(const Graph& graph, Outlet outlet) { return graph.fact(outlet).dtype == DataType::f32 && !graph.fact(outlet).quant; }
+bool is_f32(const Graph& graph, Outlet outlet) {
+  return graph.fact(outlet).dtype == DataType::f32 && !graph.fact(outlet).quant;
+}
 
 bool is_zero(const Fact& fact) {
   return fact.constant && fact.constant->size() == 1 && fact.constant->as_double(0) == 0.0;
 }
 
-// The bias as one value for each of `count` channels; nullopt when it cannot be one. None at all when it is zero.
+// The bias as one value for each of `count` channels; nullopt when it cannot be one. None at all when it is
+// zero.
 struct Bias {
   bool present = false;
   uint32_t value = 0;
@@ -97,12 +105,14 @@ bool lower_conv(PlanBuilder& b, const Graph& graph, uint32_t index) {
     p.pad_before[to] = b.size(window.before[at]);
   }
   const Bias none;
-  const auto bias = node.input_counts[2] == 0 ? std::optional<Bias>(none) : bias_value(b, graph, node.inputs[2], Dim(weights[0]));
+  const auto bias = node.input_counts[2] == 0 ? std::optional<Bias>(none)
+                                              : bias_value(b, graph, node.inputs[2], Dim(weights[0]));
   if (!bias) return false;
   const auto& kernel = kernels::choose_matmul_f32();
   p.packed_mr = kernel.mr;
   p.packed_nr = kernel.nr;
-  Tensor packed = Tensor::zeros(DataType::f32, {static_cast<int64_t>(kernels::packed_conv_weights_size(shape, kernel))});
+  Tensor packed =
+      Tensor::zeros(DataType::f32, {static_cast<int64_t>(kernels::packed_conv_weights_size(shape, kernel))});
   kernels::pack_conv_weights(shape, filter.constant->data<float>(), packed.mutable_data<float>(), kernel);
 
   std::vector<uint32_t> inputs{b.value_of(node.inputs[0]), b.constant(std::move(packed))};
@@ -113,7 +123,8 @@ bool lower_conv(PlanBuilder& b, const Graph& graph, uint32_t index) {
     inputs.push_back(b.value_of(node.inputs[r.input_range("residual").first]));
   }
   std::string note = "conv";
-  for (int i = 0; i < spatial; ++i) note += (i == 0 ? " " : "x") + std::to_string(size[static_cast<size_t>(i)]);
+  for (int i = 0; i < spatial; ++i)
+    note += (i == 0 ? " " : "x") + std::to_string(size[static_cast<size_t>(i)]);
   note += " " + std::to_string(shape.in_channels) + "->" + std::to_string(shape.out_channels);
   if (groups > 1) note += " groups " + std::to_string(groups);
   b.step(StepKind::conv, inputs, {b.result(index)}, p, note);
@@ -121,8 +132,8 @@ bool lower_conv(PlanBuilder& b, const Graph& graph, uint32_t index) {
 }
 
 // A product of `a` [..., m, k] and `w` [..., k, n] with whatever follows it.
-bool product(PlanBuilder& b, const Graph& graph, uint32_t index, bool transpose_a, bool transpose_b, std::optional<Outlet> bias,
-             std::optional<Outlet> residual, EpilogueParameters epilogue) {
+bool product(PlanBuilder& b, const Graph& graph, uint32_t index, bool transpose_a, bool transpose_b,
+             std::optional<Outlet> bias, std::optional<Outlet> residual, EpilogueParameters epilogue) {
   const Node& node = graph.node(index);
   const Outlet a = node.inputs[0], w = node.inputs[1];
   if (!is_f32(graph, a) || !is_f32(graph, w) || node.facts[0].dtype != DataType::f32) return false;
@@ -133,7 +144,8 @@ bool product(PlanBuilder& b, const Graph& graph, uint32_t index, bool transpose_
   p.epilogue = epilogue;
   p.transpose_a = transpose_a ? 1 : 0;
   p.transpose_b = transpose_b ? 1 : 0;
-  const Dim m = sa[rank - (transpose_a ? 1 : 2)], k = sa[rank - (transpose_a ? 2 : 1)], n = sb[rank - (transpose_b ? 2 : 1)];
+  const Dim m = sa[rank - (transpose_a ? 1 : 2)], k = sa[rank - (transpose_a ? 2 : 1)],
+            n = sb[rank - (transpose_b ? 2 : 1)];
   p.m = b.size(m);
   p.n = b.size(n);
   p.k = b.size(k);
@@ -143,19 +155,22 @@ bool product(PlanBuilder& b, const Graph& graph, uint32_t index, bool transpose_
   // A constant without batch axes is packed.
   const auto packable = [&](Outlet outlet) {
     const Fact& fact = graph.fact(outlet);
-    return fact.constant && std::all_of(fact.shape.begin(), fact.shape.end() - 2, [](const Dim& d) { return d.is(1); });
+    return fact.constant &&
+           std::all_of(fact.shape.begin(), fact.shape.end() - 2, [](const Dim& d) { return d.is(1); });
   };
   std::vector<uint32_t> inputs;
   if (packable(a) && !packable(w)) {
     const int64_t rows = m.value(), depth = k.value();
-    Tensor packed = Tensor::zeros(DataType::f32, {static_cast<int64_t>(kernels::packed_a_size(rows, depth, kernel))});
-    kernels::pack_a_f32(rows, depth, graph.fact(a).constant->data<float>(), transpose_a ? 1 : depth, transpose_a ? rows : 1,
-                        packed.mutable_data<float>(), kernel);
+    Tensor packed =
+        Tensor::zeros(DataType::f32, {static_cast<int64_t>(kernels::packed_a_size(rows, depth, kernel))});
+    kernels::pack_a_f32(rows, depth, graph.fact(a).constant->data<float>(), transpose_a ? 1 : depth,
+                        transpose_a ? rows : 1, packed.mutable_data<float>(), kernel);
     p.packed_a = 1;
     inputs = {b.constant(std::move(packed)), b.value_of(w)};
   } else if (packable(w)) {
     const int64_t depth = k.value(), columns = n.value();
-    Tensor packed = Tensor::zeros(DataType::f32, {static_cast<int64_t>(kernels::packed_b_size(depth, columns, kernel))});
+    Tensor packed =
+        Tensor::zeros(DataType::f32, {static_cast<int64_t>(kernels::packed_b_size(depth, columns, kernel))});
     kernels::pack_b_f32(depth, columns, graph.fact(w).constant->data<float>(), transpose_b ? 1 : columns,
                         transpose_b ? depth : 1, packed.mutable_data<float>(), kernel);
     p.packed_b = 1;
@@ -181,7 +196,8 @@ bool product(PlanBuilder& b, const Graph& graph, uint32_t index, bool transpose_
 bool lower_matmul(PlanBuilder& b, const Graph& graph, uint32_t index) {
   const Node& node = graph.node(index);
   const NodeReader r = read(node);
-  return product(b, graph, index, r.logical("transposeA"), r.logical("transposeB"), std::nullopt, std::nullopt, {});
+  return product(b, graph, index, r.logical("transposeA"), r.logical("transposeB"), std::nullopt,
+                 std::nullopt, {});
 }
 
 bool lower_linear(PlanBuilder& b, const Graph& graph, uint32_t index) {

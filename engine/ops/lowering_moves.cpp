@@ -280,12 +280,23 @@ bool lower_dims(PlanBuilder& b, const Graph& graph, uint32_t index) {
 }
 
 constexpr Lowering kLowerings[] = {
-    {"reshape", lower_alias},        {"squeeze", lower_alias},     {"unsqueeze", lower_alias},
-    {"copy", lower_alias},           {"transpose", lower_transpose}, {"nnefrun_slice", lower_slice},
-    {"concat", lower_concat},        {"stack", lower_stack},       {"split", lower_split},
-    {"unstack", lower_split},        {"tile", lower_tile},         {"tract_core_broadcast", lower_broadcast},
-    {"pad", lower_pad},              {"gather", lower_gather},     {"tract_core_gather", lower_gather},
-    {"tract_core_cast", lower_cast}, {"nnefrun_dims", lower_dims},
+    {"reshape", lower_alias},
+    {"squeeze", lower_alias},
+    {"unsqueeze", lower_alias},
+    {"copy", lower_alias},
+    {"transpose", lower_transpose},
+    {"nnefrun_slice", lower_slice},
+    {"concat", lower_concat},
+    {"stack", lower_stack},
+    {"split", lower_split},
+    {"unstack", lower_split},
+    {"tile", lower_tile},
+    {"tract_core_broadcast", lower_broadcast},
+    {"pad", lower_pad},
+    {"gather", lower_gather},
+    {"tract_core_gather", lower_gather},
+    {"tract_core_cast", lower_cast},
+    {"nnefrun_dims", lower_dims},
 };
 
 }  // namespace

@@ -30,10 +30,13 @@ std::vector<Run> runs_of(std::vector<int64_t> axes, const DimShape& shape) {
     bool joined = false;
     if (!runs.empty()) {
       joined = true;
-      for (uint32_t between = runs.back().first + runs.back().count; between < a; ++between) joined = joined && shape[between].is(1);
+      for (uint32_t between = runs.back().first + runs.back().count; between < a; ++between)
+        joined = joined && shape[between].is(1);
     }
-    if (joined) runs.back().count = a - runs.back().first + 1;
-    else runs.push_back({a, 1});
+    if (joined)
+      runs.back().count = a - runs.back().first + 1;
+    else
+      runs.push_back({a, 1});
   }
   std::reverse(runs.begin(), runs.end());
   return runs;
@@ -136,14 +139,18 @@ bool lower_pool(PlanBuilder& b, const Graph& graph, uint32_t index) {
   if (shape.size() < 3 || spatial > 3 || (border != "constant" && border != "ignore")) return false;
   const WindowDims w = window_dims(r, shape, size);
   for (size_t axis = 0; axis < 2; ++axis) {  // batch and channels are planes
-    if (size[axis] != 1 || w.stride[axis] != 1 || !w.before[axis].is(0) || node.facts[0].shape[axis] != shape[axis]) return false;
+    if (size[axis] != 1 || w.stride[axis] != 1 || !w.before[axis].is(0) ||
+        node.facts[0].shape[axis] != shape[axis])
+      return false;
   }
   PoolParameters p;
   const std::string_view op = node.op->name;
-  p.op = static_cast<uint8_t>(op == "max_pool"                                                  ? kernels::PoolOp::max
-                              : op == "avg_pool" || (op == "box" && r.logical("normalize")) ? kernels::PoolOp::avg
-                                                                                                : kernels::PoolOp::sum);
-  p.border = static_cast<uint8_t>(border == "ignore" ? kernels::PoolBorder::ignore : kernels::PoolBorder::constant);
+  p.op = static_cast<uint8_t>(op == "max_pool" ? kernels::PoolOp::max
+                              : op == "avg_pool" || (op == "box" && r.logical("normalize"))
+                                  ? kernels::PoolOp::avg
+                                  : kernels::PoolOp::sum);
+  p.border =
+      static_cast<uint8_t>(border == "ignore" ? kernels::PoolBorder::ignore : kernels::PoolBorder::constant);
   for (int i = 0; i < 3; ++i) p.pad_before[i] = b.size(0);
   for (size_t i = 0; i < spatial; ++i) {
     const size_t to = 3 - spatial + i;
@@ -157,11 +164,20 @@ bool lower_pool(PlanBuilder& b, const Graph& graph, uint32_t index) {
 }
 
 constexpr Lowering kLowerings[] = {
-    {"sum_reduce", lower_reduce},    {"mean_reduce", lower_reduce},   {"max_reduce", lower_reduce},
-    {"min_reduce", lower_reduce},    {"argmax_reduce", lower_reduce}, {"argmin_reduce", lower_reduce},
-    {"softmax", lower_softmax},      {"tract_core_softmax", lower_softmax}, {"tract_core_log_softmax", lower_softmax},
-    {"tract_core_rms_norm", lower_rms_norm}, {"nnefrun_layer_norm", lower_layer_norm},
-    {"max_pool", lower_pool},        {"avg_pool", lower_pool},        {"box", lower_pool},
+    {"sum_reduce", lower_reduce},
+    {"mean_reduce", lower_reduce},
+    {"max_reduce", lower_reduce},
+    {"min_reduce", lower_reduce},
+    {"argmax_reduce", lower_reduce},
+    {"argmin_reduce", lower_reduce},
+    {"softmax", lower_softmax},
+    {"tract_core_softmax", lower_softmax},
+    {"tract_core_log_softmax", lower_softmax},
+    {"tract_core_rms_norm", lower_rms_norm},
+    {"nnefrun_layer_norm", lower_layer_norm},
+    {"max_pool", lower_pool},
+    {"avg_pool", lower_pool},
+    {"box", lower_pool},
 };
 
 }  // namespace

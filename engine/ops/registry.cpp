@@ -14,8 +14,11 @@ namespace {
 
 // Every family, once. A new file of rows is added here and in registry.h.
 std::vector<std::span<const OpDef>> families() {
-  return {source_rows(), random_rows(), unary_rows(), elementwise_rows(), shape_rows(), slice_rows(), conv_rows(),
-          pooling_rows(), roi_rows(), resize_rows(), grid_rows(), normalization_rows(), attention_rows(), expert_rows()};
+  return {source_rows(), random_rows(), unary_rows(),         elementwise_rows(), activation_rows(),
+          shape_rows(),  slice_rows(),  indexing_rows(),      selection_rows(),   reduce_rows(),
+          matmul_rows(), einsum_rows(), conv_rows(),          pooling_rows(),     roi_rows(),
+          resize_rows(), grid_rows(),   normalization_rows(), recurrent_rows(),   state_rows(),
+          cache_rows(),  linear_rows(), attention_rows(),     expert_rows(),      signal_rows()};
 }
 
 Attribute attribute_of(const Value& value) {
@@ -66,7 +69,8 @@ struct Registry {
 
   Registry() {
     std::unordered_map<std::string_view, decltype(OpDef::lower)> lowerings;
-    for (const auto theme : {elementwise_lowerings(), linear_lowerings(), move_lowerings(), reduce_lowerings()}) {
+    for (const auto theme :
+         {elementwise_lowerings(), linear_lowerings(), move_lowerings(), reduce_lowerings()}) {
       for (const Lowering& lowering : theme) lowerings.emplace(lowering.op, lowering.lower);
     }
     for (const auto family : families()) {
@@ -77,7 +81,8 @@ struct Registry {
         rows.push_back(&row);
         by_name.emplace(row.name, &row);
         const FragmentDefinition* declaration = find_standard(row.name, Dialect::engine);
-        if (declaration != nullptr) signatures.emplace(&row, std::make_unique<Signature>(make_signature(*declaration)));
+        if (declaration != nullptr)
+          signatures.emplace(&row, std::make_unique<Signature>(make_signature(*declaration)));
       }
     }
     std::sort(rows.begin(), rows.end(), [](const OpDef* a, const OpDef* b) { return a->name < b->name; });
@@ -100,7 +105,8 @@ const OpDef* find_op(std::string_view name) {
 const Signature& signature_of(const OpDef* op) {
   const auto& signatures = registry().signatures;
   const auto it = signatures.find(op);
-  if (it == signatures.end()) throw Error("internal", "the operator row `" + std::string(op->name) + "` has no declaration");
+  if (it == signatures.end())
+    throw Error("internal", "the operator row `" + std::string(op->name) + "` has no declaration");
   return *it->second;
 }
 

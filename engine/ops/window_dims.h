@@ -12,8 +12,8 @@ struct WindowDims {
   std::vector<Dim> before;  // padding in front of each axis
 };
 
-// From the attributes padding, stride and dilation of a node: lists that are empty (ones; automatic padding) or have one
-// item for each of `in`. `size` are the extents of the window.
+// From the attributes padding, stride and dilation of a node: lists that are empty (ones; automatic padding)
+// or have one item for each of `in`. `size` are the extents of the window.
 WindowDims window_dims(const NodeReader& r, const std::vector<Dim>& in, const std::vector<int64_t>& size);
 
 }  // namespace nnefrun

@@ -31,7 +31,8 @@ std::string unplannable(const Graph& graph) {
       for (const Dim& extent : fact.shape) {
         for (const auto& symbol : extent.symbols()) {
           if (bound.count(symbol) == 0) {
-            return "extent `" + extent.to_string() + "` of `" + node.result_names[r] + "` is known only when it runs";
+            return "extent `" + extent.to_string() + "` of `" + node.result_names[r] +
+                   "` is known only when it runs";
           }
         }
       }
@@ -45,7 +46,8 @@ std::string unplannable(const Graph& graph) {
 PlanView Plan::view() const {
   PlanView v;
   const auto table = [](const auto& items) {
-    return Table<typename std::decay_t<decltype(items)>::value_type>{items.data(), static_cast<uint32_t>(items.size())};
+    return Table<typename std::decay_t<decltype(items)>::value_type>{items.data(),
+                                                                     static_cast<uint32_t>(items.size())};
   };
   v.expressions = table(expressions);
   v.dims = table(dims);
@@ -80,7 +82,8 @@ std::optional<Plan> PlanBuilder::build(const Graph& graph, std::string* why) {
     b.values_[graph.inputs[i]] = value;
     b.plan_.inputs.push_back(value);
   }
-  for (const auto& update : graph.updates) {  // variables that change come in like inputs and go out like outputs
+  for (const auto& update :
+       graph.updates) {  // variables that change come in like inputs and go out like outputs
     const Fact& fact = graph.fact(update.first);
     const uint32_t value =
         b.add_value(fact.dtype, Storage::input, static_cast<uint32_t>(b.plan_.inputs.size()), fact.shape);
@@ -89,8 +92,8 @@ std::optional<Plan> PlanBuilder::build(const Graph& graph, std::string* why) {
   }
   for (b.node_ = 0; b.node_ < graph.nodes().size(); ++b.node_) {
     const Node& node = graph.node(b.node_);
-    if (b.values_.count({b.node_, 0}) != 0) continue;                         // an input or a variable
-    if (node.facts.size() == 1 && node.facts[0].constant) continue;           // taken when a step asks for it
+    if (b.values_.count({b.node_, 0}) != 0) continue;                // an input or a variable
+    if (node.facts.size() == 1 && node.facts[0].constant) continue;  // taken when a step asks for it
     if (node.op->lower != nullptr && node.op->lower(b, graph, b.node_)) continue;
     b.evaluate_step(b.node_);
   }
@@ -120,7 +123,8 @@ uint32_t PlanBuilder::value_of(Outlet outlet) {
   const auto it = values_.find(outlet);
   if (it != values_.end()) return it->second;
   const Fact& fact = graph_.fact(outlet);
-  if (!fact.constant) throw Error("internal", "the plan asks for `" + graph_.name_of(outlet) + "` before it is computed");
+  if (!fact.constant)
+    throw Error("internal", "the plan asks for `" + graph_.name_of(outlet) + "` before it is computed");
   const uint32_t value = constant(*fact.constant);
   values_[outlet] = value;
   return value;
@@ -148,14 +152,16 @@ uint32_t PlanBuilder::constant(Tensor value) {
   const uint32_t index = static_cast<uint32_t>(plan_.constants.size());
   // A View has no room for block types: their bytes go as u8.
   const bool blocks = item_size(value.dtype()) == 0;
-  const uint32_t id = blocks ? add_value(DataType::u8, Storage::constant, index, {static_cast<int64_t>(value.byte_size())})
-                             : add_value(value.dtype(), Storage::constant, index, to_dims(value.shape()));
+  const uint32_t id =
+      blocks ? add_value(DataType::u8, Storage::constant, index, {static_cast<int64_t>(value.byte_size())})
+             : add_value(value.dtype(), Storage::constant, index, to_dims(value.shape()));
   plan_.constants.push_back(std::move(value));
   return id;
 }
 
 uint32_t PlanBuilder::expression(SizeExpression::Kind kind, int64_t a, int64_t b) {
-  const std::string key = "#" + std::to_string(static_cast<int>(kind)) + "," + std::to_string(a) + "," + std::to_string(b);
+  const std::string key =
+      "#" + std::to_string(static_cast<int>(kind)) + "," + std::to_string(a) + "," + std::to_string(b);
   const auto [it, fresh] = sizes_.try_emplace(key, static_cast<uint32_t>(plan_.expressions.size()));
   if (fresh) {
     SizeExpression e;
@@ -170,7 +176,8 @@ uint32_t PlanBuilder::expression(SizeExpression::Kind kind, int64_t a, int64_t b
 uint32_t PlanBuilder::atom(const Dim::Atom& atom) {
   if (atom.kind == Dim::AtomKind::symbol) {
     const auto it = std::find(plan_.symbols.begin(), plan_.symbols.end(), atom.name);
-    if (it == plan_.symbols.end()) throw Error("symbol-unknown", "no input tells the value of symbol `" + atom.name + "`");
+    if (it == plan_.symbols.end())
+      throw Error("symbol-unknown", "no input tells the value of symbol `" + atom.name + "`");
     return expression(SizeExpression::Kind::symbol, it - plan_.symbols.begin(), 0);
   }
   using Kind = SizeExpression::Kind;
@@ -193,7 +200,8 @@ uint32_t PlanBuilder::size(const Dim& dim) {
   std::optional<uint32_t> sum;
   for (const auto& term : dim.terms()) {
     std::optional<uint32_t> product;
-    if (term.coefficient != 1 || term.factors.empty()) product = expression(Kind::constant, term.coefficient, 0);
+    if (term.coefficient != 1 || term.factors.empty())
+      product = expression(Kind::constant, term.coefficient, 0);
     for (const auto& factor : term.factors) {
       const uint32_t f = atom(*factor);
       product = product ? expression(Kind::mul, *product, f) : f;
@@ -204,8 +212,9 @@ uint32_t PlanBuilder::size(const Dim& dim) {
   return *sum;
 }
 
-void PlanBuilder::add_step(StepKind kind, const std::vector<uint32_t>& inputs, const std::vector<uint32_t>& outputs,
-                           const void* parameters, size_t size, std::string note) {
+void PlanBuilder::add_step(StepKind kind, const std::vector<uint32_t>& inputs,
+                           const std::vector<uint32_t>& outputs, const void* parameters, size_t size,
+                           std::string note) {
   PlanStep step;
   step.kind = static_cast<uint32_t>(kind);
   step.input_count = static_cast<uint16_t>(inputs.size());
@@ -279,13 +288,15 @@ void PlanBuilder::overwrite_arguments() {
     if (plan_.values[out].storage != Storage::arena) continue;
     for (uint32_t i = 0; i < step.input_count; ++i) {
       const uint32_t in = plan_.operands[step.first_operand + i], owner = root(in);
-      if (plan_.values[owner].storage != Storage::arena || plan_.values[owner].last_step != s || in >= out) continue;
+      if (plan_.values[owner].storage != Storage::arena || plan_.values[owner].last_step != s || in >= out)
+        continue;
       if (!same_bytes(plan_.values[in], plan_.values[out])) continue;
       // Another argument of the step may read the same bytes in another order (a broadcast of itself).
       bool shared = false;
       for (uint32_t j = 0; j < step.input_count; ++j) {
         const uint32_t other = plan_.operands[step.first_operand + j];
-        shared = shared || (j != i && root(other) == owner && !same_bytes(plan_.values[other], plan_.values[out]));
+        shared =
+            shared || (j != i && root(other) == owner && !same_bytes(plan_.values[other], plan_.values[out]));
       }
       if (shared) continue;
       plan_.values[owner].last_step = plan_.values[out].last_step;

@@ -1,8 +1,8 @@
 // PlanBuilder: from a typed graph to the tables of a Plan.
 //
-// The builder walks the nodes in order and asks each row to lower itself into steps; a node whose row has no lowering,
-// or whose lowering declines, becomes an `evaluate` step. Then lives are computed, and results that may overwrite their
-// argument are made to. May throw; never runs on a device.
+// The builder walks the nodes in order and asks each row to lower itself into steps; a node whose row has no
+// lowering, or whose lowering declines, becomes an `evaluate` step. Then lives are computed, and results that
+// may overwrite their argument are made to. May throw; never runs on a device.
 #pragma once
 
 #include <cstring>
@@ -29,9 +29,9 @@ struct Plan {
   std::vector<uint32_t> inputs;   // the graph's inputs, then one for each updated variable
   std::vector<uint32_t> outputs;  // the graph's outputs, then one for each update
   std::vector<std::string> symbols;
-  std::vector<Tensor> constants;               // weights as the steps want them (packed)
+  std::vector<Tensor> constants;                // weights as the steps want them (packed)
   std::vector<const std::byte*> constant_data;  // of each, for the Runtime
-  std::vector<std::string> step_notes;         // for profiles: "conv 3x3 s2 32->64", may be empty
+  std::vector<std::string> step_notes;          // for profiles: "conv 3x3 s2 32->64", may be empty
 
   PlanView view() const;
   size_t constant_bytes() const;
@@ -39,7 +39,8 @@ struct Plan {
 
 class PlanBuilder {
  public:
-  // nullopt, with the reason in `why`, when the graph cannot be planned: an extent that only the data tells, strings.
+  // nullopt, with the reason in `why`, when the graph cannot be planned: an extent that only the data tells,
+  // strings.
   static std::optional<Plan> build(const Graph& graph, std::string* why = nullptr);
 
   // --- for lower() ---
@@ -57,8 +58,8 @@ class PlanBuilder {
   uint32_t size(const Dim& dim);
   // Appends a step. P is a struct of step_parameters.h, trivially copyable.
   template <class P>
-  void step(StepKind kind, const std::vector<uint32_t>& inputs, const std::vector<uint32_t>& outputs, const P& parameters,
-            std::string note = {}) {
+  void step(StepKind kind, const std::vector<uint32_t>& inputs, const std::vector<uint32_t>& outputs,
+            const P& parameters, std::string note = {}) {
     static_assert(std::is_trivially_copyable_v<P>);
     add_step(kind, inputs, outputs, &parameters, sizeof(P), std::move(note));
   }
@@ -69,8 +70,8 @@ class PlanBuilder {
 
  private:
   explicit PlanBuilder(const Graph& graph) : graph_(graph) {}
-  void add_step(StepKind kind, const std::vector<uint32_t>& inputs, const std::vector<uint32_t>& outputs, const void* parameters,
-                size_t size, std::string note);
+  void add_step(StepKind kind, const std::vector<uint32_t>& inputs, const std::vector<uint32_t>& outputs,
+                const void* parameters, size_t size, std::string note);
   uint32_t add_value(DataType dtype, Storage storage, uint32_t index, const DimShape& shape);
   uint32_t atom(const Dim::Atom& atom);
   uint32_t expression(SizeExpression::Kind kind, int64_t a, int64_t b);

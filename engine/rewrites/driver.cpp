@@ -6,8 +6,8 @@
 
 namespace nnefrun {
 
-PatchWire Patch::add(std::string op, std::vector<PatchWire> inputs, std::vector<Attribute> attributes, std::string name,
-                     std::vector<uint32_t> input_counts) {
+PatchWire Patch::add(std::string op, std::vector<PatchWire> inputs, std::vector<Attribute> attributes,
+                     std::string name, std::vector<uint32_t> input_counts) {
   NewNode node;
   node.op = std::move(op);
   node.inputs = std::move(inputs);
@@ -42,20 +42,24 @@ const Tensor* RewriteContext::constant(Outlet outlet) const {
 std::optional<double> RewriteContext::scalar(Outlet outlet) const {
   const Tensor* value = constant(outlet);
   if (value == nullptr || value->size() != 1 || fact(outlet).quant) return std::nullopt;
-  if (!is_float(value->dtype()) && !is_integer(value->dtype()) && value->dtype() != DataType::boolean) return std::nullopt;
+  if (!is_float(value->dtype()) && !is_integer(value->dtype()) && value->dtype() != DataType::boolean)
+    return std::nullopt;
   return value->as_double(0);
 }
 
 namespace {
 
-// Builds the rewritten graph node by node: everything a node depends on has been rewritten before it is looked at.
+// Builds the rewritten graph node by node: everything a node depends on has been rewritten before it is
+// looked at.
 class Sweep {
  public:
   Sweep(const Graph& old, const std::vector<const Rewrite*>& rewrites, RewriteOptions& options)
       : old_(old), rewrites_(rewrites), options_(options), old_uses_(old.use_counts()) {
     for (const Rewrite* rewrite : rewrites) {
-      if (rewrite->op.empty()) general_.push_back(rewrite);
-      else by_op_[rewrite->op].push_back(rewrite);
+      if (rewrite->op.empty())
+        general_.push_back(rewrite);
+      else
+        by_op_[rewrite->op].push_back(rewrite);
     }
   }
 
@@ -80,7 +84,8 @@ class Sweep {
       moved_[i] = results;
     }
     for (const Outlet& input : old_.inputs) next_.inputs.push_back(moved(input));
-    for (const GraphOutput& output : old_.outputs) next_.outputs.push_back({moved(output.outlet), output.name});
+    for (const GraphOutput& output : old_.outputs)
+      next_.outputs.push_back({moved(output.outlet), output.name});
     for (size_t u = 0; u < old_.updates.size(); ++u) {
       next_.updates[u] = {moved(old_.updates[u].first), moved(old_.updates[u].second)};
     }
@@ -98,7 +103,8 @@ class Sweep {
       const auto it = by_op_.find(node.op->name);
       std::optional<Patch> patch;
       const Rewrite* used = nullptr;
-      for (const std::vector<const Rewrite*>* list : {it == by_op_.end() ? nullptr : &it->second, &general_}) {
+      for (const std::vector<const Rewrite*>* list :
+           {it == by_op_.end() ? nullptr : &it->second, &general_}) {
         for (size_t k = 0; list != nullptr && !patch && k < list->size(); ++k) {
           if (options_.max_rewrites == 0) return;
           used = (*list)[k];
@@ -128,7 +134,8 @@ class Sweep {
         added.push_back(next_.add_constant(*node.constant, node.name));
       } else {
         const OpDef* op = find_op(node.op);
-        if (op == nullptr) throw Error("internal", "rewrite " + std::string(rewrite.name) + " adds unknown `" + node.op + "`");
+        if (op == nullptr)
+          throw Error("internal", "rewrite " + std::string(rewrite.name) + " adds unknown `" + node.op + "`");
         const Signature& signature = signature_of(op);
         std::vector<uint32_t> counts = node.input_counts;
         if (counts.empty()) {
@@ -140,14 +147,14 @@ class Sweep {
         }
         std::vector<Outlet> inputs;
         for (const PatchWire& wire : node.inputs) inputs.push_back(resolve(wire));
-        added.push_back(next_.add(op, std::move(inputs), std::move(counts), node.attributes, {node.name}, node.bodies,
-                                  replaced.where, replaced.call_chain));
+        added.push_back(next_.add(op, std::move(inputs), std::move(counts), node.attributes, {node.name},
+                                  node.bodies, replaced.where, replaced.call_chain));
       }
       std::vector<uint32_t> fresh(next_.node(added.back()).facts.size(), 0);
       uses_.push_back(fresh);
     }
-    // Readers: those inside the patch, and those of the wires it replaces. The patterns' own wires lose a reader each,
-    // which only makes later guards more careful than they need to be.
+    // Readers: those inside the patch, and those of the wires it replaces. The patterns' own wires lose a
+    // reader each, which only makes later guards more careful than they need to be.
     for (const Patch::NewNode& node : patch.nodes) {
       for (const PatchWire& wire : node.inputs) {
         const Outlet outlet = resolve(wire);
@@ -161,8 +168,9 @@ class Sweep {
     for (uint32_t r = 0; r < replaced.facts.size(); ++r) {
       const Outlet outlet = resolve(patch.results.at(r));
       if (!next_.fact(outlet).same_type(replaced.facts[r])) {
-        throw Error("rewrite-fact", "rewrite " + std::string(rewrite.name) + " would change `" + replaced.result_names[r] + "` from " +
-                                        replaced.facts[r].to_string() + " to " + next_.fact(outlet).to_string())
+        throw Error("rewrite-fact", "rewrite " + std::string(rewrite.name) + " would change `" +
+                                        replaced.result_names[r] + "` from " + replaced.facts[r].to_string() +
+                                        " to " + next_.fact(outlet).to_string())
             .at(replaced.where)
             .note("--disable " + std::string(rewrite.name) + " leaves it out");
       }
@@ -193,10 +201,12 @@ constexpr int kMaxRounds = 50;
 
 }  // namespace
 
-Graph apply_rewrites(Graph graph, const std::vector<const Rewrite*>& rewrites, RewriteOptions& options, int64_t* applied) {
+Graph apply_rewrites(Graph graph, const std::vector<const Rewrite*>& rewrites, RewriteOptions& options,
+                     int64_t* applied) {
   std::vector<const Rewrite*> enabled;
   for (const Rewrite* rewrite : rewrites) {
-    if (std::find(options.disabled.begin(), options.disabled.end(), rewrite->name) == options.disabled.end()) enabled.push_back(rewrite);
+    if (std::find(options.disabled.begin(), options.disabled.end(), rewrite->name) == options.disabled.end())
+      enabled.push_back(rewrite);
   }
   std::string last;
   for (int round = 0; round < kMaxRounds; ++round) {
@@ -205,7 +215,8 @@ Graph apply_rewrites(Graph graph, const std::vector<const Rewrite*>& rewrites, R
     *applied += now;
     if (now == 0 || options.max_rewrites == 0) return graph;
   }
-  throw Error("rewrite-loop", "rewrite " + last + " still applies after " + std::to_string(kMaxRounds) + " rounds")
+  throw Error("rewrite-loop",
+              "rewrite " + last + " still applies after " + std::to_string(kMaxRounds) + " rounds")
       .note("--disable " + last + " leaves it out");
 }
 
@@ -244,10 +255,12 @@ Graph without_repetitions(const Graph& graph, int64_t* merged) {
     std::vector<Outlet> inputs;
     for (const Outlet& input : node.inputs) inputs.push_back({moved[input.node], input.result});
     const bool unique = node.op->stateful || !node.bodies.empty() || node.op->name == "tract_core_external" ||
-                        node.op->name == "variable" || node.op->name == "tract_onnx_random" || node.op->name == "tract_onnx_multinomial";
+                        node.op->name == "variable" || node.op->name == "tract_onnx_random" ||
+                        node.op->name == "tract_onnx_multinomial";
     if (!unique) {
       std::string key(node.op->name);
-      for (const Outlet& input : inputs) key += "|" + std::to_string(input.node) + "." + std::to_string(input.result);
+      for (const Outlet& input : inputs)
+        key += "|" + std::to_string(input.node) + "." + std::to_string(input.result);
       for (const uint32_t count : node.input_counts) key += "#" + std::to_string(count);
       for (const Attribute& a : node.attributes) key += ";" + attribute_key(a);
       const auto [it, fresh] = known.try_emplace(key, static_cast<uint32_t>(out.nodes().size()));

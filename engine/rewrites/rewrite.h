@@ -1,9 +1,10 @@
 // Rewrites: small, named changes of a graph that keep its meaning.
 //
-// A rewrite looks at one node (the last of its pattern) and answers a Patch: a value that says which wires of the graph
-// it taps, which nodes it adds, and which wires take the place of the node's results. The driver splices it in,
-// checks that each result keeps dtype, quantisation and shape (else Error[rewrite-fact] naming the rewrite), and counts
-// it. So any rewrite can be disabled by name, and a wrong one found by bisecting the count (--max-rewrites).
+// A rewrite looks at one node (the last of its pattern) and answers a Patch: a value that says which wires of
+// the graph it taps, which nodes it adds, and which wires take the place of the node's results. The driver
+// splices it in, checks that each result keeps dtype, quantisation and shape (else Error[rewrite-fact] naming
+// the rewrite), and counts it. So any rewrite can be disabled by name, and a wrong one found by bisecting the
+// count (--max-rewrites).
 #pragma once
 
 #include <cstdint>
@@ -30,7 +31,8 @@ struct Patch {
   struct NewNode {
     std::string op;
     std::vector<PatchWire> inputs;
-    std::vector<uint32_t> input_counts;  // empty: one for each tensor parameter, arrays take all, the rest is left out
+    std::vector<uint32_t>
+        input_counts;  // empty: one for each tensor parameter, arrays take all, the rest is left out
     std::vector<Attribute> attributes;
     std::string name;  // "" invents one
     std::vector<std::shared_ptr<const Graph>> bodies;
@@ -40,8 +42,8 @@ struct Patch {
   std::vector<PatchWire> results;  // one for each result of the node that was looked at
 
   static PatchWire tap(Outlet outlet) { return {true, outlet, 0, 0}; }
-  PatchWire add(std::string op, std::vector<PatchWire> inputs, std::vector<Attribute> attributes = {}, std::string name = {},
-                std::vector<uint32_t> input_counts = {});
+  PatchWire add(std::string op, std::vector<PatchWire> inputs, std::vector<Attribute> attributes = {},
+                std::string name = {}, std::vector<uint32_t> input_counts = {});
   PatchWire constant(Tensor value, std::string label);
 };
 
@@ -57,7 +59,8 @@ class RewriteContext {
   const Fact& fact(Outlet outlet) const { return graph.fact(outlet); }
   // How many readers a wire has in the graph that is being rewritten.
   uint32_t uses(Outlet outlet) const { return uses_[outlet.node][outlet.result]; }
-  // The node behind a wire when it is `op` (and, with `only_reader`, nobody else reads the wire); null otherwise.
+  // The node behind a wire when it is `op` (and, with `only_reader`, nobody else reads the wire); null
+  // otherwise.
   const Node* producer(Outlet outlet, std::string_view op, bool only_reader = false) const;
   // The value when it is a constant; null otherwise.
   const Tensor* constant(Outlet outlet) const;
@@ -70,9 +73,9 @@ class RewriteContext {
 };
 
 struct Rewrite {
-  std::string_view name;      // "conv-fuse-activation": the name of --disable and of its test folder
-  std::string_view op;        // looked at for nodes of this operator only; "" for all
-  std::string_view meaning;   // before => after, as algebra
+  std::string_view name;     // "conv-fuse-activation": the name of --disable and of its test folder
+  std::string_view op;       // looked at for nodes of this operator only; "" for all
+  std::string_view meaning;  // before => after, as algebra
   std::optional<Patch> (*apply)(const RewriteContext&);
 };
 
@@ -94,9 +97,10 @@ struct RewriteOptions {
   int64_t max_rewrites = -1;          // -1: no limit; counts down over calls
 };
 
-// Applies the rewrites until none applies. `applied` counts the patches. A set of rules that does not come to rest
-// within a bound on rounds is Error[rewrite-loop] naming the rule that still applies.
-Graph apply_rewrites(Graph graph, const std::vector<const Rewrite*>& rewrites, RewriteOptions& options, int64_t* applied);
+// Applies the rewrites until none applies. `applied` counts the patches. A set of rules that does not come to
+// rest within a bound on rounds is Error[rewrite-loop] naming the rule that still applies.
+Graph apply_rewrites(Graph graph, const std::vector<const Rewrite*>& rewrites, RewriteOptions& options,
+                     int64_t* applied);
 
 // Equal nodes become one (common sub-expressions); named "common-subexpressions" in --disable.
 Graph without_repetitions(const Graph& graph, int64_t* merged);

@@ -10,7 +10,7 @@ size_t aligned(size_t size) { return (size + kArenaAlignment - 1) / kArenaAlignm
 }  // namespace
 
 size_t place_buffers(ArenaBuffer* buffers, uint32_t count, uint32_t* scratch) {
-  uint32_t* order = scratch;          // by size, largest first
+  uint32_t* order = scratch;           // by size, largest first
   uint32_t* placed = scratch + count;  // those that have an offset, by offset
   for (uint32_t i = 0; i < count; ++i) order[i] = i;
   std::sort(order, order + count, [&](uint32_t a, uint32_t b) {
@@ -27,7 +27,8 @@ size_t place_buffers(ArenaBuffer* buffers, uint32_t count, uint32_t* scratch) {
     for (uint32_t p = 0; p < placed_count; ++p) {
       const ArenaBuffer& other = buffers[placed[p]];
       if (other.first_step > buffer.last_step || buffer.first_step > other.last_step) continue;
-      if (other.offset >= at + size) break;  // the gap before it is large enough, and the rest lies further on
+      if (other.offset >= at + size)
+        break;  // the gap before it is large enough, and the rest lies further on
       at = std::max(at, other.offset + aligned(other.size));
     }
     buffer.offset = at;

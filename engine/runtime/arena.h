@@ -1,7 +1,8 @@
-// Offsets of buffers in one arena, from their sizes and lives: buffers that live at the same time do not overlap.
+// Offsets of buffers in one arena, from their sizes and lives: buffers that live at the same time do not
+// overlap.
 //
-// Greedy by size (Pisarchyk, Lee: Efficient Memory Management for Deep Neural Net Inference, 2020): the largest buffer
-// first, each at the lowest offset that is free among those that live at the same time.
+// Greedy by size (Pisarchyk, Lee: Efficient Memory Management for Deep Neural Net Inference, 2020): the
+// largest buffer first, each at the lowest offset that is free among those that live at the same time.
 #pragma once
 
 #include <cstddef>

@@ -1,5 +1,6 @@
-// The plan: what the runtime runs, as plain relocatable data. No pointers, closures or vtables: a step is a stable kind,
-// operand indices and a parameter block, so a plan can be written to a file, mapped and run in place.
+// The plan: what the runtime runs, as plain relocatable data. No pointers, closures or vtables: a step is a
+// stable kind, operand indices and a parameter block, so a plan can be written to a file, mapped and run in
+// place.
 //
 //   symbols --> size expressions --> dims of values --> bytes and arena offsets --> steps
 //
@@ -16,8 +17,8 @@ namespace nnefrun {
 // One instruction of the shape arithmetic; `a` and `b` index earlier expressions except where said.
 struct SizeExpression {
   enum class Kind : uint32_t {
-    constant = 0,   // a: the value
-    symbol = 1,     // a: index of the symbol
+    constant = 0,  // a: the value
+    symbol = 1,    // a: index of the symbol
     add = 2,
     mul = 3,
     floor_div = 4,
@@ -46,19 +47,20 @@ struct PlanValue {
   uint8_t rank = 0;
   uint8_t reserved = 0;
   uint32_t index = 0;
-  uint32_t first_dim = 0;   // into PlanView::dims, `rank` entries, each an index of a SizeExpression
-  uint32_t first_step = 0;  // life, of the bytes (aliases included): written by the first, last needed by the last
-  uint32_t last_step = 0;   // UINT32_MAX: until the end of the run
+  uint32_t first_dim = 0;  // into PlanView::dims, `rank` entries, each an index of a SizeExpression
+  uint32_t first_step =
+      0;  // life, of the bytes (aliases included): written by the first, last needed by the last
+  uint32_t last_step = 0;  // UINT32_MAX: until the end of the run
 };
 
 struct PlanStep {
-  uint32_t kind = 0;          // StepKind, see steps.h
+  uint32_t kind = 0;  // StepKind, see steps.h
   uint16_t input_count = 0;
   uint16_t output_count = 0;
   uint32_t first_operand = 0;  // into PlanView::operands: inputs, then outputs, each an index of a value
   uint32_t parameters = 0;     // byte offset into PlanView::parameters, 8-byte aligned
   uint32_t parameter_size = 0;
-  uint32_t node = 0;           // the graph node it came from, for names and profiles
+  uint32_t node = 0;  // the graph node it came from, for names and profiles
 };
 
 template <class T>

@@ -29,7 +29,8 @@ const char* describe(StatusCode code) {
 namespace {
 
 std::byte* allocate(size_t bytes) {
-  return static_cast<std::byte*>(std::aligned_alloc(kArenaAlignment, (bytes + kArenaAlignment) / kArenaAlignment * kArenaAlignment));
+  return static_cast<std::byte*>(
+      std::aligned_alloc(kArenaAlignment, (bytes + kArenaAlignment) / kArenaAlignment * kArenaAlignment));
 }
 
 // Carves typed arrays from one block; a first pass with a null block measures.
@@ -70,19 +71,22 @@ uint32_t Runtime::root_of(uint32_t value) const {
   return value;
 }
 
-Status Runtime::create(const PlanView& plan, const std::byte* const* constants, const RuntimeOptions& options) {
+Status Runtime::create(const PlanView& plan, const std::byte* const* constants,
+                       const RuntimeOptions& options) {
   plan_ = plan;
   constants_ = constants;
   options_ = options;
   for (uint32_t v = 0; v < plan.values.count; ++v) {  // aliases point backwards, so root_of ends
-    if (plan.values[v].storage == Storage::alias && plan.values[v].index >= v) return failed(StatusCode::bad_plan);
+    if (plan.values[v].storage == Storage::alias && plan.values[v].index >= v)
+      return failed(StatusCode::bad_plan);
     if (plan.values[v].rank > kMaxRank) return failed(StatusCode::bad_plan);
   }
   size_t bound_bytes = 0;
   for (uint32_t s = 0; s < plan.steps.count; ++s) {
     const PlanStep& step = plan.steps[s];
     const StepRow* row = step_row(step.kind);
-    const bool by_host = step.kind == static_cast<uint32_t>(StepKind::evaluate) && options.evaluate != nullptr;
+    const bool by_host =
+        step.kind == static_cast<uint32_t>(StepKind::evaluate) && options.evaluate != nullptr;
     if (row == nullptr && !by_host) return failed(StatusCode::unknown_step, step.kind);
     if (row != nullptr) bound_bytes += (row->bound_size + 15) / 16 * 16;
     for (uint32_t i = 0; i < step.input_count + uint32_t{step.output_count}; ++i) {
@@ -175,7 +179,8 @@ Status Runtime::shape_views() {
       if (extent < 0) return failed(StatusCode::negative_extent, extent);
       view.dims[axis] = extent;
       view.strides[axis] = static_cast<int64_t>(bytes);
-      if (__builtin_mul_overflow(bytes, static_cast<size_t>(extent), &bytes)) return failed(StatusCode::size_overflow);
+      if (__builtin_mul_overflow(bytes, static_cast<size_t>(extent), &bytes))
+        return failed(StatusCode::size_overflow);
     }
     bytes_[v] = bytes;
   }
@@ -210,12 +215,14 @@ Status Runtime::reserve(const int64_t* symbols) {
   }
   for (uint32_t v = 0; v < plan_.values.count; ++v) {  // an alias may not be larger than what it stands on
     const uint32_t root = roots_[v];
-    if (plan_.values[root].storage == Storage::arena) buffers_[root].size = std::max(buffers_[root].size, bytes_[v]);
+    if (plan_.values[root].storage == Storage::arena)
+      buffers_[root].size = std::max(buffers_[root].size, bytes_[v]);
   }
   const size_t needed = place_buffers(buffers_, plan_.values.count, placement_scratch_);
   if (needed > arena_capacity_) {
     if (needed > options_.memory_limit) {
-      return failed(StatusCode::memory_limit, static_cast<int64_t>(needed), static_cast<int64_t>(options_.memory_limit));
+      return failed(StatusCode::memory_limit, static_cast<int64_t>(needed),
+                    static_cast<int64_t>(options_.memory_limit));
     }
     std::byte* grown = allocate(needed);
     if (grown == nullptr) return failed(StatusCode::out_of_memory, static_cast<int64_t>(needed));
@@ -291,7 +298,8 @@ Status Runtime::run(const std::byte* const* inputs) {
     const PlanValue& owner = plan_.values[roots_[v]];
     if (owner.storage == Storage::input) views_[v].data = const_cast<std::byte*>(inputs[owner.index]);
   }
-  const bool watched = options_.before_step != nullptr || options_.after_step != nullptr || options_.cancelled != nullptr;
+  const bool watched =
+      options_.before_step != nullptr || options_.after_step != nullptr || options_.cancelled != nullptr;
   for (uint32_t s = 0; s < plan_.steps.count; ++s) {
     const BoundStep& bound = bound_[s];
     if (watched) {
@@ -303,10 +311,10 @@ Status Runtime::run(const std::byte* const* inputs) {
       if (options_.before_step != nullptr) options_.before_step(options_.host, s);
     }
     const StepContext& context = bound.context;
-    Status status = bound.row != nullptr
-                        ? bound.row->run(context)
-                        : options_.evaluate(options_.host, context.step->node, context.inputs, context.step->input_count,
-                                            context.outputs, context.step->output_count);
+    Status status = bound.row != nullptr ? bound.row->run(context)
+                                         : options_.evaluate(options_.host, context.step->node,
+                                                             context.inputs, context.step->input_count,
+                                                             context.outputs, context.step->output_count);
     if (!status.ok()) {
       status.step = s;
       return status;

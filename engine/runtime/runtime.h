@@ -1,12 +1,12 @@
 // Runtime: one plan bound to sizes and memory, and the loop that runs its steps.
 //
-// Binding has two halves. reserve() takes the largest sizes that are expected, places every buffer and allocates the
-// arena; bind() takes actual sizes: while each buffer fits its reservation it only evaluates the size expressions and
-// lets the steps choose their kernels, without allocating. Larger sizes grow the reservation geometrically, unless the
-// memory is fixed.
+// Binding has two halves. reserve() takes the largest sizes that are expected, places every buffer and
+// allocates the arena; bind() takes actual sizes: while each buffer fits its reservation it only evaluates
+// the size expressions and lets the steps choose their kernels, without allocating. Larger sizes grow the
+// reservation geometrically, unless the memory is fixed.
 //
-// A Runtime belongs to one thread at a time. Plans and constants may be shared by any number of Runtimes. No exceptions,
-// no RTTI, no parser, no files: this room alone is the firmware.
+// A Runtime belongs to one thread at a time. Plans and constants may be shared by any number of Runtimes. No
+// exceptions, no RTTI, no parser, no files: this room alone is the firmware.
 #pragma once
 
 #include <cstddef>
@@ -21,9 +21,10 @@
 namespace nnefrun {
 
 struct RuntimeOptions {
-  // Evaluates a node that has no tuned step; null: such plans are refused. The outputs have their shapes and memory.
-  Status (*evaluate)(void* host, uint32_t node, const View* const* inputs, uint32_t input_count, View* const* outputs,
-                     uint32_t output_count) = nullptr;
+  // Evaluates a node that has no tuned step; null: such plans are refused. The outputs have their shapes and
+  // memory.
+  Status (*evaluate)(void* host, uint32_t node, const View* const* inputs, uint32_t input_count,
+                     View* const* outputs, uint32_t output_count) = nullptr;
   // Asked between steps; true stops the run.
   bool (*cancelled)(void* host) = nullptr;
   // Called before and after each step, for profiles and traces.
@@ -45,10 +46,11 @@ class Runtime {
   Status create(const PlanView& plan, const std::byte* const* constants, const RuntimeOptions& options);
   // Places buffers for these values of the symbols and allocates. Values are in the plan's order of symbols.
   Status reserve(const int64_t* symbols);
-  // Makes the plan ready for these values; cheap when they are those of the last call, or smaller than reserved.
+  // Makes the plan ready for these values; cheap when they are those of the last call, or smaller than
+  // reserved.
   Status bind(const int64_t* symbols);
-  // Runs all steps. REQUIRES: bind() succeeded; inputs[i] holds input i, dense, aligned for its item type, and stays
-  // unchanged during the call.
+  // Runs all steps. REQUIRES: bind() succeeded; inputs[i] holds input i, dense, aligned for its item type,
+  // and stays unchanged during the call.
   Status run(const std::byte* const* inputs);
 
   // Replaces the hooks around steps; null: none.
@@ -62,7 +64,9 @@ class Runtime {
   const View& input(uint32_t index) const { return views_[plan_.inputs[index]]; }
   // Any value of the plan, for traces; its data is only meaningful while it lives.
   const View& value(uint32_t index) const { return views_[index]; }
-  const View& step_output(uint32_t step, uint32_t output) const { return *bound_[step].context.outputs[output]; }
+  const View& step_output(uint32_t step, uint32_t output) const {
+    return *bound_[step].context.outputs[output];
+  }
 
   size_t arena_bytes() const { return arena_capacity_; }
   size_t scratch_bytes() const { return scratch_capacity_; }
@@ -92,7 +96,7 @@ class Runtime {
   ArenaBuffer* buffers_ = nullptr;  // one for each value; size 0 for those that are not in the arena
   uint32_t* placement_scratch_ = nullptr;
   uint32_t* roots_ = nullptr;
-  size_t* bytes_ = nullptr;         // current bytes of each value
+  size_t* bytes_ = nullptr;  // current bytes of each value
   std::byte* arena_ = nullptr;
   size_t arena_capacity_ = 0;
   std::byte* scratch_ = nullptr;

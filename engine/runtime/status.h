@@ -16,9 +16,9 @@ enum class StatusCode : uint8_t {
   broadcast_mismatch,  // detail: the two extents
   index_out_of_range,  // detail[0]: the index, detail[1]: the extent
   division_by_zero,
-  shape_mismatch,      // a step met shapes that its operator does not allow at run time
+  shape_mismatch,  // a step met shapes that its operator does not allow at run time
   cancelled,
-  host_failed,         // the host's evaluation hook failed; the host holds the message
+  host_failed,  // the host's evaluation hook failed; the host holds the message
 };
 
 struct Status {

@@ -1,6 +1,6 @@
-// The parameter block of each step kind: plain data, written into plans. Fields named `*_size` or typed SizeIndex are
-// indices of size expressions (StepContext::sizes), everything else is a literal. Persistent layout: change a struct
-// only together with the plan's version.
+// The parameter block of each step kind: plain data, written into plans. Fields named `*_size` or typed
+// SizeIndex are indices of size expressions (StepContext::sizes), everything else is a literal. Persistent
+// layout: change a struct only together with the plan's version.
 #pragma once
 
 #include <cstdint>
@@ -10,7 +10,8 @@ namespace nnefrun {
 using SizeIndex = uint32_t;
 
 // copy: inputs {source}, outputs {destination}; several copies may fill one destination (concat).
-// destination[dst_offset + i * dst_strides] = source[src_offset + i * src_strides] for all i in dims. Strides in items.
+// destination[dst_offset + i * dst_strides] = source[src_offset + i * src_strides] for all i in dims. Strides
+// in items.
 struct CopyParameters {
   uint32_t rank = 0;
   SizeIndex dims[8] = {};
@@ -30,8 +31,8 @@ struct UnaryParameters {
   float a = 0, b = 0;
 };
 
-// binary: z = op(x, y), f32 operands aligned at the leading axis. op is a kernels::BinaryOp, or a kernels::CompareOp
-// (the result is then boolean).
+// binary: z = op(x, y), f32 operands aligned at the leading axis. op is a kernels::BinaryOp, or a
+// kernels::CompareOp (the result is then boolean).
 struct BinaryParameters {
   uint8_t op = 0;
   uint8_t compare = 0;
@@ -40,7 +41,7 @@ struct BinaryParameters {
 // What follows a product: kernels::Epilogue without its pointers.
 struct EpilogueParameters {
   uint8_t activation = 0;
-  uint8_t has_bias = 0;      // the operand after the product's own: one value for each output channel (column)
+  uint8_t has_bias = 0;  // the operand after the product's own: one value for each output channel (column)
   uint8_t has_residual = 0;  // the operand after that: shape of the result
   float a = 0, b = 0;
 };
@@ -73,7 +74,8 @@ struct PoolParameters {
   SizeIndex pad_before[3] = {};
 };
 
-// reduce: over the adjacent axes [first_axis, first_axis + axis_count). kind 0: kernels::ReduceOp; 1: argmax; 2: argmin.
+// reduce: over the adjacent axes [first_axis, first_axis + axis_count). kind 0: kernels::ReduceOp; 1: argmax;
+// 2: argmin.
 struct ReduceParameters {
   uint8_t kind = 0;
   uint8_t op = 0;

@@ -1,5 +1,5 @@
-// Step kinds: the instructions of a plan. Each has a parameter block (a struct in step_parameters.h), decides at bind
-// time how to run for the sizes at hand, and runs without allocating.
+// Step kinds: the instructions of a plan. Each has a parameter block (a struct in step_parameters.h), decides
+// at bind time how to run for the sizes at hand, and runs without allocating.
 #pragma once
 
 #include <cstddef>
@@ -59,7 +59,7 @@ struct StepRow {
 const StepRow* step_row(uint32_t kind);
 
 // Each is defined by the file that runs it.
-extern const StepRow kCopyStep, kUnaryStep, kBinaryStep, kMatmulStep, kConvStep, kPoolStep, kReduceStep, kSoftmaxStep,
-    kNormalizeStep, kGatherStep, kCastStep, kSelectStep, kPadStep, kSizesStep;
+extern const StepRow kCopyStep, kUnaryStep, kBinaryStep, kMatmulStep, kConvStep, kPoolStep, kReduceStep,
+    kSoftmaxStep, kNormalizeStep, kGatherStep, kCastStep, kSelectStep, kPadStep, kSizesStep;
 
 }  // namespace nnefrun

@@ -39,15 +39,16 @@ Status binary_bind(StepContext& c, size_t*) {
   shape.rank = out.rank;
   for (int i = 0; i < out.rank; ++i) shape.dims[i] = out.dims[i];
   const bool fits = leading_strides(*c.inputs[0], out, shape.x_strides) &&
-                    leading_strides(*c.inputs[1], out, shape.y_strides) && leading_strides(out, out, shape.z_strides);
+                    leading_strides(*c.inputs[1], out, shape.y_strides) &&
+                    leading_strides(out, out, shape.z_strides);
   return fits ? Status{} : failed(StatusCode::shape_mismatch);
 }
 Status binary_run(const StepContext& c) {
   const auto& p = c.as<BinaryParameters>();
   const auto& shape = *static_cast<kernels::BinaryShape*>(c.bound);
   if (p.compare != 0) {
-    kernels::compare_f32(static_cast<kernels::CompareOp>(p.op), shape, floats(c.inputs[0]), floats(c.inputs[1]),
-                         reinterpret_cast<uint8_t*>(c.outputs[0]->data));
+    kernels::compare_f32(static_cast<kernels::CompareOp>(p.op), shape, floats(c.inputs[0]),
+                         floats(c.inputs[1]), reinterpret_cast<uint8_t*>(c.outputs[0]->data));
   } else {
     kernels::binary_f32(static_cast<kernels::BinaryOp>(p.op), shape, floats(c.inputs[0]), floats(c.inputs[1]),
                         floats(c.outputs[0]));
@@ -63,12 +64,14 @@ Status select_bind(StepContext& c, size_t*) {
   for (int i = 0; i < out.rank; ++i) shape.dims[i] = out.dims[i];
   const bool fits = leading_strides(*c.inputs[0], out, shape.condition_strides) &&
                     leading_strides(*c.inputs[1], out, shape.x_strides) &&
-                    leading_strides(*c.inputs[2], out, shape.y_strides) && leading_strides(out, out, shape.z_strides);
+                    leading_strides(*c.inputs[2], out, shape.y_strides) &&
+                    leading_strides(out, out, shape.z_strides);
   return fits ? Status{} : failed(StatusCode::shape_mismatch);
 }
 Status select_run(const StepContext& c) {
-  kernels::select_f32(*static_cast<kernels::SelectShape*>(c.bound), reinterpret_cast<const uint8_t*>(c.inputs[0]->data),
-                      floats(c.inputs[1]), floats(c.inputs[2]), floats(c.outputs[0]));
+  kernels::select_f32(*static_cast<kernels::SelectShape*>(c.bound),
+                      reinterpret_cast<const uint8_t*>(c.inputs[0]->data), floats(c.inputs[1]),
+                      floats(c.inputs[2]), floats(c.outputs[0]));
   return {};
 }
 

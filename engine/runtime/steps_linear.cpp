@@ -45,7 +45,8 @@ Status matmul_bind(StepContext& c, size_t* scratch) {
   bound.n = c.sizes[p.n];
   bound.k = c.sizes[p.k];
   const View &a = *c.inputs[0], &b = *c.inputs[1], &out = *c.outputs[0];
-  // One operand packed, the other plain: its batch axes are rows of one large product when they lie on the m side.
+  // One operand packed, the other plain: its batch axes are rows of one large product when they lie on the m
+  // side.
   bound.batch = 1;
   bound.batch_rank = out.rank - 2;
   for (int i = 0; i < bound.batch_rank; ++i) {
@@ -75,7 +76,8 @@ Status matmul_bind(StepContext& c, size_t* scratch) {
       bound.batch_rank = 0;
     }
   }
-  *scratch = kernels::matmul_workspace_size(bound.m, bound.n, bound.k, p.packed_a != 0, p.packed_b != 0, kernel);
+  *scratch =
+      kernels::matmul_workspace_size(bound.m, bound.n, bound.k, p.packed_a != 0, p.packed_b != 0, kernel);
   return {};
 }
 
@@ -92,7 +94,8 @@ Status matmul_run(const StepContext& c) {
   args.b_row_stride = p.transpose_b != 0 ? 1 : bound.n;
   args.b_col_stride = p.transpose_b != 0 ? bound.k : 1;
   args.c_row_stride = bound.n;
-  args.epilogue = epilogue_of(c, p.epilogue, p.bias_on_rows != 0 ? kernels::BiasAxis::row : kernels::BiasAxis::column);
+  args.epilogue =
+      epilogue_of(c, p.epilogue, p.bias_on_rows != 0 ? kernels::BiasAxis::row : kernels::BiasAxis::column);
   args.epilogue.residual_row_stride = bound.n;
   const float* residual = args.epilogue.residual;
   auto* out = reinterpret_cast<float*>(c.outputs[0]->data);
@@ -120,7 +123,8 @@ Status conv_bind(StepContext& c, size_t* scratch) {
   const auto& p = c.as<ConvParameters>();
   auto& shape = *static_cast<kernels::ConvShape*>(c.bound);
   const auto& kernel = kernels::choose_matmul_f32();
-  if (p.packed_mr != kernel.mr || p.packed_nr != kernel.nr) return failed(StatusCode::bad_plan, p.packed_mr, kernel.mr);
+  if (p.packed_mr != kernel.mr || p.packed_nr != kernel.nr)
+    return failed(StatusCode::bad_plan, p.packed_mr, kernel.mr);
   const View &x = *c.inputs[0], &y = *c.outputs[0];
   shape = {};
   shape.batch = x.dims[0];

@@ -47,7 +47,8 @@ Status bind_copy(const StepContext& c, const CopyParameters& p, BoundCopy& bound
 }
 
 void run_copy(const StepContext& c, const BoundCopy& bound) {
-  kernels::copy_strided(bound.shape, c.inputs[0]->data + bound.src_offset, c.outputs[0]->data + bound.dst_offset);
+  kernels::copy_strided(bound.shape, c.inputs[0]->data + bound.src_offset,
+                        c.outputs[0]->data + bound.dst_offset);
 }
 
 Status copy_bind(StepContext& c, size_t*) {
@@ -92,7 +93,8 @@ struct BoundGather {
 Status gather_bind(StepContext& c, size_t*) {
   const auto& p = c.as<GatherParameters>();
   const View &data = *c.inputs[0], &indices = *c.inputs[1];
-  if (indices.dtype != DataType::i64 || static_cast<int>(p.axis) >= data.rank) return failed(StatusCode::bad_plan);
+  if (indices.dtype != DataType::i64 || static_cast<int>(p.axis) >= data.rank)
+    return failed(StatusCode::bad_plan);
   auto& bound = *static_cast<BoundGather*>(c.bound);
   bound.outer = 1;
   bound.row_bytes = item_size(data.dtype);
@@ -113,8 +115,10 @@ Status gather_run(const StepContext& c) {
   for (int64_t o = 0; o < bound.outer; ++o) {
     for (int64_t i = 0; i < bound.count; ++i, to += bound.row_bytes) {
       const int64_t index = indices[i] < 0 && p.wrap != 0 ? indices[i] + bound.extent : indices[i];
-      if (index < 0 || index >= bound.extent) return failed(StatusCode::index_out_of_range, indices[i], bound.extent);
-      std::memcpy(to, from + static_cast<size_t>(o * bound.extent + index) * bound.row_bytes, bound.row_bytes);
+      if (index < 0 || index >= bound.extent)
+        return failed(StatusCode::index_out_of_range, indices[i], bound.extent);
+      std::memcpy(to, from + static_cast<size_t>(o * bound.extent + index) * bound.row_bytes,
+                  bound.row_bytes);
     }
   }
   return {};

@@ -62,7 +62,8 @@ Status normalize_bind(StepContext& c, size_t*) {
   auto& split = *static_cast<Split*>(c.bound);
   split = split_at(*c.inputs[0], p.first_axis, static_cast<uint32_t>(c.inputs[0]->rank) - p.first_axis);
   for (uint32_t i = 1; i < c.step->input_count; ++i) {
-    if (c.inputs[i]->size() != split.n) return failed(StatusCode::shape_mismatch, c.inputs[i]->size(), split.n);
+    if (c.inputs[i]->size() != split.n)
+      return failed(StatusCode::shape_mismatch, c.inputs[i]->size(), split.n);
   }
   return c.inputs[0]->size() == c.outputs[0]->size() ? Status{} : failed(StatusCode::shape_mismatch);
 }
@@ -74,7 +75,8 @@ Status normalize_run(const StepContext& c) {
   if (p.rms != 0) {
     kernels::rms_norm_f32(floats(c.inputs[0]), floats(c.outputs[0]), s.outer, s.n, p.epsilon, scale);
   } else {
-    kernels::layer_norm_f32(floats(c.inputs[0]), floats(c.outputs[0]), s.outer, s.n, p.epsilon, scale, offset);
+    kernels::layer_norm_f32(floats(c.inputs[0]), floats(c.outputs[0]), s.outer, s.n, p.epsilon, scale,
+                            offset);
   }
   return {};
 }
@@ -101,8 +103,9 @@ Status pool_bind(StepContext& c, size_t* scratch) {
   return {};
 }
 Status pool_run(const StepContext& c) {
-  kernels::pool_f32(static_cast<kernels::PoolOp>(c.as<PoolParameters>().op), *static_cast<kernels::PoolShape*>(c.bound),
-                    floats(c.inputs[0]), floats(c.outputs[0]), c.scratch);
+  kernels::pool_f32(static_cast<kernels::PoolOp>(c.as<PoolParameters>().op),
+                    *static_cast<kernels::PoolShape*>(c.bound), floats(c.inputs[0]), floats(c.outputs[0]),
+                    c.scratch);
   return {};
 }
 

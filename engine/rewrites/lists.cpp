@@ -1,0 +1,28 @@
+// Which rewrites run in which phase, in the order in which they are tried.
+
+#include "engine/rewrites/rewrite.h"
+
+namespace nnefrun {
+namespace {
+
+std::vector<const Rewrite*> joined(std::initializer_list<std::span<const Rewrite>> themes) {
+  std::vector<const Rewrite*> all;
+  for (const auto theme : themes) {
+    for (const Rewrite& rewrite : theme) all.push_back(&rewrite);
+  }
+  return all;
+}
+
+}  // namespace
+
+std::vector<const Rewrite*> declutter_rewrites() { return joined({}); }
+
+std::vector<const Rewrite*> optimize_rewrites() { return joined({}); }
+
+std::vector<const Rewrite*> all_rewrites() {
+  auto all = declutter_rewrites();
+  for (const Rewrite* rewrite : optimize_rewrites()) all.push_back(rewrite);
+  return all;
+}
+
+}  // namespace nnefrun
