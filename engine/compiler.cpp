@@ -5,6 +5,7 @@
 #include "engine/import/importer.h"
 #include "engine/rewrites/rewrite.h"
 #include "nnef_parser/archive.h"
+#include "nnef_parser/check.h"
 #include "nnef_parser/parser.h"
 
 namespace nnefrun {
@@ -24,6 +25,10 @@ Graph load_graph(const Archive& archive, const CompileOptions& options, Dialect*
   const std::string member = text.member;
   const Document document = parse_document(std::move(text.text), text.member, parse);
   if (read_as != nullptr) *read_as = document.dialect;
+
+  // What is wrong by the text alone comes before anything is computed; the first finding is the answer.
+  const std::vector<Error> findings = check(document);
+  if (!findings.empty()) throw Error(findings.front());
 
   ImportSources sources;
   sources.tensor = [&](const std::string& label) { return archive.tensor(label); };
