@@ -640,7 +640,8 @@ class Body {
         }
         if (position >= count) {
           fail("too-many-arguments",
-               name + " takes " + std::to_string(count) + " arguments, found " +
+               name + " takes " + std::to_string(count) +
+                   (count == 1 ? " argument, found " : " arguments, found ") +
                    std::to_string(e.arguments.size()),
                argument.place);
           break;

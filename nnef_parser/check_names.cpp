@@ -174,7 +174,8 @@ class Names {
       if (argument.name.empty() || by_text) {
         if (position >= count) {
           context_.report("too-many-arguments",
-                          name + " takes " + std::to_string(count) + " arguments, found " +
+                          name + " takes " + std::to_string(count) +
+                              (count == 1 ? " argument, found " : " arguments, found ") +
                               std::to_string(e.arguments.size()),
                           argument.place);
           return;

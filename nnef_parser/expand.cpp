@@ -526,7 +526,8 @@ struct Expander::Impl {
         index = static_cast<int>(position++);
         if (static_cast<size_t>(index) >= count) {
           fail("too-many-arguments",
-               name() + " takes " + std::to_string(count) + " arguments, found " +
+               name() + " takes " + std::to_string(count) +
+                   (count == 1 ? " argument, found " : " arguments, found ") +
                    std::to_string(e.arguments.size()),
                argument.place, scope);
         }

@@ -228,7 +228,7 @@ TEST_CASE("calls that do not fit their declaration", "[expand]") {
         "unknown-operation: `frobnicate` is neither a standard operation nor a fragment of the document "
         "(graph.nnef:5:5)");
   CHECK(call("y = add(x);") == "missing-argument: add: the argument `y` is missing (graph.nnef:5:5)");
-  CHECK(call("y = neg(x, x);") == "too-many-arguments: neg takes 1 arguments, found 2 (graph.nnef:5:12)");
+  CHECK(call("y = neg(x, x);") == "too-many-arguments: neg takes 1 argument, found 2 (graph.nnef:5:12)");
   CHECK(call("y = relu(x, slope = 0.1);") ==
         "unknown-argument: relu has no parameter `slope` (graph.nnef:5:13)");
   CHECK(call("y = softmax(x, axes = [1], axes = [0]);") ==

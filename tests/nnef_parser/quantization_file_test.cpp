@@ -87,9 +87,9 @@ TEST_CASE("graph.quant: the standard algorithms", "[quantization_file]") {
 
 TEST_CASE("graph.quant: a written line comes back", "[quantization_file]") {
   for (const std::string& text : {zero_point("[1, -2]", "[0.1, 1e-20]"), zero_point("3", "2"),
-                                 std::string("'a': logarithmic_quantize(max = 3e30, bits = 4);"),
-                                 std::string("'a': min_max_linear_quantize(min = [[-1.5]], max = [[1e9]], "
-                                             "bits = 4, signed = true, symmetric = true);")}) {
+                                  std::string("'a': logarithmic_quantize(max = 3e30, bits = 4);"),
+                                  std::string("'a': min_max_linear_quantize(min = [[-1.5]], max = [[1e9]], "
+                                              "bits = 4, signed = true, symmetric = true);")}) {
     const CodeFormat format = format_of(text);
     const std::string line = to_text("a\"b", format);
     INFO(line);

@@ -53,6 +53,7 @@ class RecordingSink : public Sink {
         }
         Value::List items;
         size_t count = call.array_names[i].size();
+        if (call.name == "copy_n") count = static_cast<size_t>(call.argument("times").as_integer());
         if (call.name == "split") count = call.argument("ratios").items().size();
         for (size_t k = 0; k < count; ++k) {
           items.push_back(named(k < call.array_names[i].size() ? call.array_names[i][k] : "", names, call));
@@ -85,7 +86,8 @@ class RecordingSink : public Sink {
   }
 
   std::optional<Value> symbol(std::string_view name, bool may_create) override {
-    if (!symbols.count(name) && !(may_create && creates_symbols)) return {};
+    const bool exists = symbols.count(name) || symbol_wires_.count(std::string(name));
+    if (!exists && !(may_create && creates_symbols)) return {};
     const auto known = symbol_wires_.emplace(std::string(name), Wire{0});
     if (known.second) known.first->second = fresh();
     return Value::wire(known.first->second);
