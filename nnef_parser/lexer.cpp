@@ -25,49 +25,34 @@ constexpr std::array<uint8_t, 256> kClasses = make_classes();
 bool is(char c, uint8_t mask) { return (kClasses[static_cast<uint8_t>(c)] & mask) != 0; }
 bool is_digit(char c) { return c >= '0' && c <= '9'; }
 
-struct Keyword {
-  std::string_view text;
-  TokenKind kind;
-};
-constexpr Keyword kKeywords[] = {{"version", TokenKind::kw_version},
-                                 {"extension", TokenKind::kw_extension},
-                                 {"graph", TokenKind::kw_graph},
-                                 {"fragment", TokenKind::kw_fragment},
-                                 {"tensor", TokenKind::kw_tensor},
-                                 {"integer", TokenKind::kw_integer},
-                                 {"scalar", TokenKind::kw_scalar},
-                                 {"logical", TokenKind::kw_logical},
-                                 {"string", TokenKind::kw_string},
-                                 {"shape_of", TokenKind::kw_shape_of},
-                                 {"length_of", TokenKind::kw_length_of},
-                                 {"range_of", TokenKind::kw_range_of},
-                                 {"for", TokenKind::kw_for},
-                                 {"in", TokenKind::kw_in},
-                                 {"yield", TokenKind::kw_yield},
-                                 {"if", TokenKind::kw_if},
-                                 {"else", TokenKind::kw_else},
-                                 {"true", TokenKind::kw_true},
-                                 {"false", TokenKind::kw_false}};
-
+// Decided by the first letter: this runs for every identifier of a text.
 TokenKind keyword_or_identifier(std::string_view text) {
-  if (text.size() < 2 || text.size() > 9) return TokenKind::identifier;
-  switch (text[0]) {  // the first letters of the keywords
-    case 'e':
+  const auto either = [&](std::string_view word, TokenKind kind, TokenKind other) {
+    return text == word ? kind : other;
+  };
+  constexpr TokenKind kNone = TokenKind::identifier;
+  if (text.empty()) return kNone;
+  switch (text[0]) {
+    case 'e': return either("else", TokenKind::kw_else, either("extension", TokenKind::kw_extension, kNone));
     case 'f':
-    case 'g':
+      return either("false", TokenKind::kw_false,
+                    either("for", TokenKind::kw_for, either("fragment", TokenKind::kw_fragment, kNone)));
+    case 'g': return either("graph", TokenKind::kw_graph, kNone);
     case 'i':
+      return either("in", TokenKind::kw_in,
+                    either("if", TokenKind::kw_if, either("integer", TokenKind::kw_integer, kNone)));
     case 'l':
-    case 'r':
+      return either("logical", TokenKind::kw_logical, either("length_of", TokenKind::kw_length_of, kNone));
+    case 'r': return either("range_of", TokenKind::kw_range_of, kNone);
     case 's':
-    case 't':
-    case 'v':
-    case 'y': break;
-    default: return TokenKind::identifier;
+      return either(
+          "scalar", TokenKind::kw_scalar,
+          either("string", TokenKind::kw_string, either("shape_of", TokenKind::kw_shape_of, kNone)));
+    case 't': return either("true", TokenKind::kw_true, either("tensor", TokenKind::kw_tensor, kNone));
+    case 'v': return either("version", TokenKind::kw_version, kNone);
+    case 'y': return either("yield", TokenKind::kw_yield, kNone);
+    default: return kNone;
   }
-  for (const Keyword& keyword : kKeywords) {
-    if (keyword.text == text) return keyword.kind;
-  }
-  return TokenKind::identifier;
 }
 
 }  // namespace
@@ -131,7 +116,7 @@ void Lexer::skip_blanks() {
   }
 }
 
-Token Lexer::number() {
+void Lexer::number(Token& token) {
   const char* begin = at_;
   bool scalar = false;
   while (at_ < end_ && is_digit(*at_)) ++at_;
@@ -152,22 +137,18 @@ Token Lexer::number() {
          std::string("`") + *at_ + "` cannot follow the number " + std::string(begin, at_).substr(0, 40),
          at_);
   }
-  Token token;
   token.kind = TokenKind::number;
   token.is_scalar = scalar;
-  token.begin = begin;
   token.text = {begin, static_cast<size_t>(at_ - begin)};
   token.place = place_at(begin, token.text.size());
-  return token;
 }
 
 // at_ is the opening quote; begin the first character of the token.
-Token Lexer::quoted(const char* begin, TokenKind kind) {
+void Lexer::quoted(const char* begin, TokenKind kind, Token& token) {
   const char quote = *at_;
   const char* content = ++at_;
-  Token token;
   token.kind = kind;
-  token.begin = begin;
+  token.escaped = false;
   token.place = place_at(begin, 1);
   const char* line_begin = line_begin_;
   int32_t line = line_;
@@ -200,32 +181,32 @@ Token Lexer::quoted(const char* begin, TokenKind kind) {
     line_ = line;
     line_begin_ = line_begin;
   }
-  return token;
 }
 
-Token Lexer::next() {
+void Lexer::next(Token& token) {
   skip_blanks();
-  Token token;
-  token.begin = at_;
   if (at_ == end_) {
+    token.kind = TokenKind::end;
     token.place = place_at(at_, 1);
-    return token;
+    token.text = {};
+    return;
   }
   const char c = *at_;
   if (is(c, kName)) {
-    if (is(c, kDigit)) return number();
+    if (is(c, kDigit)) return number(token);
     const char* begin = at_;
-    while (at_ < end_ && is(*at_, kName)) ++at_;
+    while (++at_ < end_ && is(*at_, kName)) {
+    }
     const size_t length = static_cast<size_t>(at_ - begin);
     if (length == 1 && c == 'i' && !strict_ && at_ < end_ && (*at_ == '"' || *at_ == '\'')) {
-      return quoted(begin, TokenKind::quoted_identifier);
+      return quoted(begin, TokenKind::quoted_identifier, token);
     }
     token.text = {begin, length};
     token.kind = keyword_or_identifier(token.text);
     token.place = place_at(begin, length);
-    return token;
+    return;
   }
-  if (c == '\'' || c == '"') return quoted(at_, TokenKind::string);
+  if (c == '\'' || c == '"') return quoted(at_, TokenKind::string, token);
 
   const char following = at_ + 1 < end_ ? at_[1] : '\0';
   size_t length = 1;
@@ -281,7 +262,6 @@ Token Lexer::next() {
   token.text = {at_, length};
   token.place = place_at(at_, length);
   at_ += length;
-  return token;
 }
 
 std::string_view Lexer::rest_of_statement() {

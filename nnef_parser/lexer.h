@@ -71,7 +71,6 @@ struct Token {
   bool is_scalar = false;  // a number with a point or an exponent
   Place place;
   std::string_view text;
-  const char* begin = nullptr;  // first character, of the quote or the `i` where there is one
 };
 
 // "`add`", "the number 1.5", "the end of the text": how messages name a token.
@@ -84,7 +83,12 @@ class Lexer {
   Lexer(const SourceText* source, bool strict);
 
   // The next token. Errors: illegal-character, unterminated-string, malformed-number, template-unsupported.
-  Token next();
+  void next(Token& token);
+  Token next() {
+    Token token;
+    next(token);
+    return token;
+  }
   // Raw text from the end of the last token up to the next `;` (not consumed), without white space around it.
   std::string_view rest_of_statement();
   // Whether the next token is a single `=`.
@@ -95,8 +99,8 @@ class Lexer {
 
  private:
   void skip_blanks();
-  Token number();
-  Token quoted(const char* begin, TokenKind kind);
+  void number(Token& token);
+  void quoted(const char* begin, TokenKind kind, Token& token);
   Place place_at(const char* at, size_t length) const {
     return {line_, static_cast<int32_t>(at - line_begin_) + 1, static_cast<int32_t>(length)};
   }

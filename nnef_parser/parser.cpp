@@ -101,7 +101,7 @@ class Parser {
   bool at(TokenKind kind) const { return current_.kind == kind; }
 
   void advance() {
-    current_ = lexer_.next();
+    lexer_.next(current_);
     if (++tokens_ > options_.limits.tokens) {
       fail("text-limit", "the text has more than " + std::to_string(options_.limits.tokens) + " tokens");
     }
