@@ -52,7 +52,7 @@ std::vector<Fact> infer_random(InferContext& c) {
                  prefix_of(c) + "random numbers are of a float type, not '" + c.string("datum_type") + "'");
   }
   if (c.string("dist") != "uniform" && c.string("dist") != "normal") {
-    throw c.fail("attribute-range",
+    throw c.fail("attribute-value",
                  prefix_of(c) + "`dist` is 'uniform' or 'normal', not '" + c.string("dist") + "'");
   }
   const auto parameters = c.inputs_of("parameters");

@@ -194,7 +194,7 @@ Border border_of(const NodeReader& c) {
   if (border == "replicate") return Border::replicate;
   if (border == "reflect") return Border::reflect;
   if (border == "reflect-even") return Border::reflect_even;
-  throw c.fail("attribute-range", prefix_of(c) + "border '" + border +
+  throw c.fail("attribute-value", prefix_of(c) + "border '" + border +
                                       "' is unknown; constant, replicate, reflect and "
                                       "reflect-even are known");
 }
