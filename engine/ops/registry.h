@@ -20,6 +20,7 @@ std::span<const OpDef> reduce_rows();         // sum_reduce .. argmin_reduce, mo
 std::span<const OpDef> matmul_rows();         // matmul, linear
 std::span<const OpDef> einsum_rows();         // tract_core_einsum, tract_core_matmul
 std::span<const OpDef> conv_rows();           // conv, deconv and the separable forms
+std::span<const OpDef> fused_rows();          // nnefrun_conv, nnefrun_matmul
 std::span<const OpDef> pooling_rows();        // box, debox, max_pool, sample, ...
 std::span<const OpDef> roi_rows();            // regions of interest
 std::span<const OpDef> resize_rows();         // up- and downsampling, tract_core_resize
