@@ -18,9 +18,10 @@ PatchWire Patch::add(std::string op, std::vector<PatchWire> inputs, std::vector<
   return {false, {}, static_cast<uint32_t>(nodes.size() - 1), 0};
 }
 
-PatchWire Patch::constant(Tensor value, std::string label) {
+PatchWire Patch::constant(Tensor value, std::string label, std::optional<AffineQuantization> quant) {
   NewNode node;
   node.constant = std::move(value);
+  node.quant = quant;
   node.name = std::move(label);
   nodes.push_back(std::move(node));
   return {false, {}, static_cast<uint32_t>(nodes.size() - 1), 0};
@@ -131,7 +132,7 @@ class Sweep {
     };
     for (const Patch::NewNode& node : patch.nodes) {
       if (node.constant) {
-        added.push_back(next_.add_constant(*node.constant, node.name));
+        added.push_back(next_.add_constant(*node.constant, node.name, node.quant));
       } else {
         const OpDef* op = find_op(node.op);
         if (op == nullptr)

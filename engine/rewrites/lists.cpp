@@ -15,9 +15,12 @@ std::vector<const Rewrite*> joined(std::initializer_list<std::span<const Rewrite
 
 }  // namespace
 
-std::vector<const Rewrite*> declutter_rewrites() { return joined({}); }
+std::vector<const Rewrite*> declutter_rewrites() {
+  return joined(
+      {constant_rewrites(), identity_rewrites(), axes_rewrites(), activation_rewrites(), norm_rewrites()});
+}
 
-std::vector<const Rewrite*> optimize_rewrites() { return joined({}); }
+std::vector<const Rewrite*> optimize_rewrites() { return joined({linear_rewrites()}); }
 
 std::vector<const Rewrite*> all_rewrites() {
   auto all = declutter_rewrites();

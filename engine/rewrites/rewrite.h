@@ -36,7 +36,8 @@ struct Patch {
     std::vector<Attribute> attributes;
     std::string name;  // "" invents one
     std::vector<std::shared_ptr<const Graph>> bodies;
-    std::optional<Tensor> constant;  // a stored tensor instead of an operator
+    std::optional<Tensor> constant;           // a stored tensor instead of an operator...
+    std::optional<AffineQuantization> quant;  // ...which may hold codes
   };
   std::vector<NewNode> nodes;
   std::vector<PatchWire> results;  // one for each result of the node that was looked at
@@ -44,7 +45,7 @@ struct Patch {
   static PatchWire tap(Outlet outlet) { return {true, outlet, 0, 0}; }
   PatchWire add(std::string op, std::vector<PatchWire> inputs, std::vector<Attribute> attributes = {},
                 std::string name = {}, std::vector<uint32_t> input_counts = {});
-  PatchWire constant(Tensor value, std::string label);
+  PatchWire constant(Tensor value, std::string label, std::optional<AffineQuantization> quant = std::nullopt);
 };
 
 // What a rewrite may ask.

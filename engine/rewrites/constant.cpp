@@ -1,0 +1,74 @@
+// Constants: what does not depend on any input is computed once, now.
+#include <algorithm>
+
+#include "engine/rewrites/match.h"
+
+namespace nnefrun {
+namespace {
+
+// Results of this size are always worth keeping; larger ones only when the arguments are as large.
+constexpr size_t kSmallBytes = size_t{4} << 20;
+
+bool is_foldable(const Node& node) {
+  static constexpr std::string_view kNever[] = {"tract_core_external", "variable", "update",
+                                                "tract_onnx_random", "tract_onnx_multinomial"};
+  return !node.op->stateful && node.bodies.empty() && node.op->eval != nullptr &&
+         std::find(std::begin(kNever), std::end(kNever), node.op->name) == std::end(kNever);
+}
+
+// The values of a node's results; empty when they cannot be had now. An operator that refuses its arguments
+// is left alone: the run tells, if it gets there.
+std::vector<Tensor> values_of(const RewriteContext& c) {
+  const Node& node = c.node();
+  std::vector<Tensor> values;
+  size_t result_bytes = 0, argument_bytes = 0;
+  for (const Fact& fact : node.facts) {
+    const auto shape = fact.static_shape();
+    if (!shape || fact.dtype == DataType::string || fact.dtype == DataType::dim) return {};
+    result_bytes += byte_size_of(fact.dtype, *shape);
+    if (fact.constant) values.push_back(*fact.constant);
+  }
+  if (values.size() == node.facts.size()) return values;
+  std::vector<Tensor> arguments;
+  for (const Outlet& input : node.inputs) {
+    const Tensor* value = c.constant(input);
+    if (value == nullptr) return {};
+    argument_bytes += value->byte_size();
+    arguments.push_back(*value);
+  }
+  if (result_bytes > std::max(argument_bytes, kSmallBytes)) return {};
+  const SymbolValues no_symbols;
+  EvalContext context(node, signature_of(node.op), c.graph, std::move(arguments), no_symbols, nullptr);
+  try {
+    values = node.op->eval(context);
+  } catch (const Error&) {
+    return {};
+  }
+  for (size_t r = 0; r < node.facts.size(); ++r) {
+    if (values[r].dtype() != node.facts[r].dtype || values[r].shape() != *node.facts[r].static_shape())
+      return {};
+  }
+  return values;
+}
+
+std::optional<Patch> fold(const RewriteContext& c) {
+  const Node& node = c.node();
+  if (!is_foldable(node)) return std::nullopt;
+  std::vector<Tensor> values = values_of(c);
+  if (values.empty()) return std::nullopt;
+  Patch patch;
+  for (size_t r = 0; r < values.size(); ++r) {
+    patch.results.push_back(patch.constant(std::move(values[r]), node.result_names[r], node.facts[r].quant));
+  }
+  return patch;
+}
+
+constexpr Rewrite kRewrites[] = {
+    {"fold-constants", "", "f(constants) => its value, unless that is much larger than the arguments", fold},
+};
+
+}  // namespace
+
+std::span<const Rewrite> constant_rewrites() { return kRewrites; }
+
+}  // namespace nnefrun
