@@ -14,12 +14,12 @@ namespace {
 
 // Every family, once. A new file of rows is added here and in registry.h.
 std::vector<std::span<const OpDef>> families() {
-  return {source_rows(),    random_rows(), unary_rows(),         elementwise_rows(), activation_rows(),
-          shape_rows(),     slice_rows(),  indexing_rows(),      selection_rows(),   reduce_rows(),
-          matmul_rows(),    einsum_rows(), conv_rows(),          pooling_rows(),     roi_rows(),
-          resize_rows(),    grid_rows(),   normalization_rows(), quant_rows(),       quant_product_rows(),
-          recurrent_rows(), state_rows(),  cache_rows(),         linear_rows(),      attention_rows(),
-          expert_rows(),    signal_rows()};
+  return {source_rows(),        random_rows(),    unary_rows(),    elementwise_rows(),   activation_rows(),
+          shape_rows(),         slice_rows(),     indexing_rows(), selection_rows(),     reduce_rows(),
+          matmul_rows(),        einsum_rows(),    conv_rows(),     fused_rows(),         pooling_rows(),
+          roi_rows(),           resize_rows(),    grid_rows(),     normalization_rows(), quant_rows(),
+          quant_product_rows(), recurrent_rows(), state_rows(),    cache_rows(),         linear_rows(),
+          attention_rows(),     expert_rows(),    signal_rows()};
 }
 
 Attribute attribute_of(const Value& value) {
