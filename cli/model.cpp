@@ -1,0 +1,202 @@
+#include "cli/model.h"
+
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cctype>
+#include <cstdio>
+#include <cstdlib>
+#include <fstream>
+#include <set>
+
+#include "engine/rewrites/rewrite.h"
+#include "kernels/isa.h"
+#include "nnef_parser/parser.h"
+#include "nnef_parser/printer.h"
+
+namespace nnefrun::cli {
+namespace {
+
+std::string isa_list() {
+  int count = 0;
+  const kernels::IsaName* names = kernels::isa_names(&count);
+  std::string out;
+  for (int i = 0; i < count; ++i) {
+    if (!kernels::supports(kernels::detected_isa(), names[i].features)) continue;
+    out += (out.empty() ? "" : ", ") + std::string(names[i].name);
+  }
+  return out;
+}
+
+[[noreturn]] void refuse_isa(const std::string& who, const std::string& name, kernels::IsaStatus status) {
+  throw Failure{kWrongUsage, Error("usage", who + (status == kernels::IsaStatus::unknown
+                                                      ? ": there is no instruction set called `" + name + "`"
+                                                      : ": this machine cannot run `" + name + "`"))
+                                 .note("this machine runs: " + isa_list())};
+}
+
+// Whether `name` stands in the text as a word of its own.
+bool mentions_word(const std::string& text, const std::string& name) {
+  const auto is_word = [](char c) { return std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '_'; };
+  for (size_t at = text.find(name); at != std::string::npos; at = text.find(name, at + 1)) {
+    const bool begins = at == 0 || !is_word(text[at - 1]);
+    const size_t end = at + name.size();
+    if (begins && (end == text.size() || !is_word(text[end]))) return true;
+  }
+  return false;
+}
+
+void check_symbols(const Archive& archive, const Graph& graph, const Options& options) {
+  for (const auto& symbol : options.symbols) {
+    const auto& known = graph.symbols;
+    if (std::find(known.begin(), known.end(), symbol.first) != known.end()) continue;
+    // Models of before `tract_symbol` use symbols that they do not declare.
+    if (mentions_word(archive.graph(options.graph).text, symbol.first)) continue;
+    Error error("symbol-unknown", "--set: the model has no symbol `" + symbol.first + "`");
+    std::string names;
+    for (const std::string& name : known) names += (names.empty() ? "" : ", ") + name;
+    throw std::move(error).note(names.empty() ? "it has no symbols" : "its symbols are: " + names);
+  }
+}
+
+// Collects the names of the passes that ran, and prints the graph after the one that --dump-after names.
+void watch_passes(CompileOptions& compile, const Options& options, std::shared_ptr<std::set<std::string>> seen) {
+  compile.after_pass = [&options, seen](const std::string& pass, const Graph& after, int64_t applied, double seconds) {
+    seen->insert(pass);
+    if (pass != options.dump_after && options.dump_after != "all") return;
+    const std::string text = print_graph(after).text;
+    std::fprintf(stderr, "# after %s: %lld patches, %s\n%s\n", pass.c_str(), static_cast<long long>(applied),
+                 time_text(seconds * 1e9).c_str(), text.c_str());
+  };
+}
+
+void check_pass_names(const Options& options, const std::set<std::string>& seen) {
+  const auto wrong = [](const std::string& message, const std::string& names) {
+    return Failure{kWrongUsage, Error("usage", message).note("there are: " + names)};
+  };
+  std::string passes;
+  for (const std::string& name : seen) passes += (passes.empty() ? "" : ", ") + name;
+  if (!options.dump_after.empty() && options.dump_after != "all" && seen.count(options.dump_after) == 0) {
+    throw wrong("--dump-after: no pass called `" + options.dump_after + "` ran", passes);
+  }
+}
+
+void check_disabled_names(const Options& options) {
+  const std::vector<std::string> known = switchable_names();
+  for (const std::string& name : options.disabled) {
+    if (std::find(known.begin(), known.end(), name) != known.end()) continue;
+    std::string names;
+    for (const std::string& other : known) names += (names.empty() ? "" : ", ") + other;
+    throw Failure{kWrongUsage, Error("usage", "--disable: there is no rewrite or pass called `" + name + "`")
+                                   .note("there are: " + names)};
+  }
+}
+
+// A backstop for what no room accounts for: allocations far beyond the limit fail, instead of waking the kernel's
+// killer. Mapped files do not count.
+void limit_address_space(uint64_t bytes) {
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+  constexpr uint64_t kSlack = uint64_t{512} << 20;
+  rlimit limit{};
+  if (getrlimit(RLIMIT_DATA, &limit) != 0) return;
+  limit.rlim_cur = std::min<rlim_t>(limit.rlim_cur, bytes + kSlack);
+  setrlimit(RLIMIT_DATA, &limit);
+#endif
+}
+
+}  // namespace
+
+void apply_isa(const Options& options) {
+  if (const char* name = std::getenv("NNEFRUN_ISA"); name != nullptr && options.isa.empty()) {
+    const auto status = kernels::environment_isa_status();
+    if (status != kernels::IsaStatus::ok) refuse_isa("NNEFRUN_ISA", name, status);
+  }
+  if (options.isa.empty()) return;
+  const auto status = kernels::force_isa(options.isa.c_str());
+  if (status != kernels::IsaStatus::ok) refuse_isa("--isa", options.isa, status);
+}
+
+uint64_t memory_limit(const Options& options) {
+  if (options.limits.memory) return *options.limits.memory;
+  const long pages = sysconf(_SC_PHYS_PAGES), page = sysconf(_SC_PAGESIZE);
+  uint64_t machine = pages > 0 && page > 0 ? static_cast<uint64_t>(pages) * static_cast<uint64_t>(page)
+                                           : uint64_t{4} << 30;
+  for (const char* path : {"/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"}) {
+    uint64_t group = 0;
+    if (std::ifstream(path) >> group && group > 0) machine = std::min(machine, group);
+  }
+  return machine / 4 * 3;
+}
+
+Archive open_archive(const Options& options) {
+  return guarded_value<Archive>(kModelRefused, [&] {
+    limit_address_space(memory_limit(options));
+    ArchiveLimits limits;
+    limits.max_total_bytes = options.limits.archive;
+    limits.max_member_bytes = options.limits.member;
+    limits.max_text_bytes = options.limits.text;
+    limits.max_members = static_cast<size_t>(options.limits.members);
+    if (options.limits.memory) {
+      limits.max_total_bytes = std::min(limits.max_total_bytes, *options.limits.memory);
+      limits.max_member_bytes = std::min(limits.max_member_bytes, *options.limits.memory);
+    }
+    return Archive::open(options.model, limits);
+  });
+}
+
+CompileOptions compile_options(const Options& options) {
+  CompileOptions compile;
+  compile.dialect = options.dialect;
+  compile.graph_name = options.graph;
+  compile.set_symbols = options.symbols;
+  compile.optimize = options.optimize;
+  compile.disabled = options.disabled;
+  compile.max_rewrites = options.max_rewrites;
+  compile.max_nodes = options.limits.nodes;
+  return compile;
+}
+
+Graph load_typed_graph(const Archive& archive, const Options& options, Dialect* dialect) {
+  return guarded_value<Graph>(kModelRefused, [&] {
+    const CompileOptions compile = compile_options(options);
+    Document document = parse_graph(archive, compile);
+    if (dialect != nullptr) *dialect = document.dialect;
+    if (options.via_text == Stage::parsed) {
+      ParseOptions parse;
+      parse.dialect = document.strict || document.dialect != Dialect::khronos ? document.dialect : Dialect::automatic;
+      const std::string member = *document.source->file;
+      document = parse_document(print(document), member, parse);
+    }
+    Graph graph = import_graph(document, archive, compile);
+    check_symbols(archive, graph, options);
+    if (!options.via_text || *options.via_text == Stage::parsed) return graph;
+    return reload_graph(print_graph(rewrite_graph(std::move(graph), *options.via_text, compile)));
+  });
+}
+
+std::shared_ptr<const CompiledModel> load_model(const Options& options) {
+  check_disabled_names(options);
+  const Archive archive = open_archive(options);
+  return guarded_value<std::shared_ptr<const CompiledModel>>(kModelRefused, [&] {
+    Dialect dialect = Dialect::automatic;
+    Graph graph = load_typed_graph(archive, options, &dialect);
+    CompileOptions compile = compile_options(options);
+    const auto seen = std::make_shared<std::set<std::string>>();
+    watch_passes(compile, options, seen);
+    auto model = compile_graph(std::move(graph), compile, dialect);
+    check_pass_names(options, *seen);
+    return model;
+  });
+}
+
+Session start_session(std::shared_ptr<const CompiledModel> model, const Options& options) {
+  return guarded_value<Session>(kModelRefused, [&] {
+    SessionOptions session;
+    session.memory_limit = static_cast<size_t>(memory_limit(options));
+    session.threads = options.threads;
+    return Session(std::move(model), session);
+  });
+}
+
+}  // namespace nnefrun::cli

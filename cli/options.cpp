@@ -1,0 +1,414 @@
+#include "cli/options.h"
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <filesystem>
+
+#include "cli/version.h"
+
+namespace nnefrun::cli {
+namespace {
+
+struct VerbRow {
+  Verb verb;
+  const char* name;
+  const char* meaning;
+  const char* examples;
+};
+
+constexpr VerbRow kVerbs[] = {
+    {Verb::run, "run", "Run a model (the word `run` may be left out).",
+     "Examples:\n"
+     "  nnefrun model.nnef.tgz --input x.npy\n"
+     "  nnefrun model.nnef.tgz --input image=cat.npy --top 5 --labels labels.txt\n"
+     "  nnefrun model.nnef.tgz --input in.npz --output out.npz\n"
+     "  nnefrun model.nnef.tgz --input in.npz --expect ref.npz --rtol 1e-3 --atol 1e-4\n"
+     "  nnefrun model.nnef.tgz --input random --set S=16\n"
+     "  nnefrun decoder.nnef.tgz --steps in-0.npz in-1.npz --feedback k_out=k --output out.npz\n"
+     "  cat model.tgz | nnefrun - --input x.npy\n"
+     "Exit status: 0 done, 1 results differ from --expect, 2 wrong usage, 3 the model cannot be loaded,\n"
+     "4 the run was refused or failed.\n"},
+    {Verb::check, "check", "Say everything that is wrong with a model, and what it needs.",
+     "Examples:\n"
+     "  nnefrun check model.nnef.tgz\n"
+     "  nnefrun check folder/graph.nnef --dialect khronos\n"
+     "  nnefrun check model.nnef.tgz --json-errors\n"
+     "Exit status: 0 nothing is wrong, 2 wrong usage, 3 at least one error.\n"},
+    {Verb::info, "info", "Inputs, outputs, symbols, state, operators, parameters, MACs and memory of a model.",
+     "Examples:\n"
+     "  nnefrun info model.nnef.tgz\n"
+     "  nnefrun info model.nnef.tgz --set S=128 --json\n"},
+    {Verb::print, "print", "Print the graph as NNEF text at a stage of the pipeline.",
+     "Examples:\n"
+     "  nnefrun print model.nnef.tgz\n"
+     "  nnefrun print model.nnef.tgz --stage optimized --disable conv-fuse-activation\n"},
+    {Verb::bench, "bench", "Time a model.",
+     "Examples:\n"
+     "  nnefrun bench model.nnef.tgz --input x.npy --min-time 3\n"
+     "  nnefrun bench model.nnef.tgz --input random --set S=16 --json\n"
+     "Take the median of several runs on a quiet machine; --json prints one object for scripts.\n"},
+    {Verb::profile, "profile", "Say where the time goes, by node and by operator.",
+     "Examples:\n"
+     "  nnefrun profile model.nnef.tgz --input x.npy\n"
+     "  nnefrun profile model.nnef.tgz --input random --no-optimize --json\n"},
+    {Verb::ops, "ops", "List the operations with their signatures and which of them have a tuned kernel.",
+     "Examples:\n"
+     "  nnefrun ops\n"
+     "  nnefrun ops --json\n"},
+    {Verb::kernels, "kernels", "List the kernels in this build; those that this machine would use are marked with *.",
+     "Examples:\n"
+     "  nnefrun kernels\n"
+     "  nnefrun kernels --isa avx2\n"},
+};
+
+const VerbRow* find_verb(std::string_view name) {
+  for (const VerbRow& row : kVerbs) {
+    if (name == row.name) return &row;
+  }
+  return nullptr;
+}
+
+std::string verb_names() {
+  std::string out;
+  for (const VerbRow& row : kVerbs) out += (out.empty() ? "" : ", ") + std::string(row.name);
+  return out;
+}
+
+Error usage(std::string message) { return Error("usage", std::move(message)); }
+
+// What CLI11 fills in before it is interpreted.
+struct Raw {
+  std::string dialect = "auto", accuracy = "exact", via_text, stage = "parsed";
+  std::vector<std::string> symbols, feedback;
+  std::string limit_memory, limit_archive, limit_member, limit_text, limit_members, limit_nodes;
+  bool no_optimize = false;
+};
+
+bool has_model(Verb verb) { return verb != Verb::ops && verb != Verb::kernels; }
+bool has_inputs(Verb verb) { return verb == Verb::run || verb == Verb::bench || verb == Verb::profile; }
+
+void add_flags(CLI::App& app, Verb verb, Options& o, Raw& raw) {
+  // One value each time the flag is given, so that what follows is never swallowed.
+  const auto repeated = [&](const char* names, std::vector<std::string>& into, const char* help) {
+    return app.add_option(names, into, help)->allow_extra_args(false)->type_size(1);
+  };
+  app.add_flag("--json-errors", o.json_errors, "Errors as JSON, one object a line");
+  if (verb != Verb::run && verb != Verb::check && verb != Verb::print) {
+    app.add_flag("--json", o.json, "The report as JSON");
+  }
+  if (has_inputs(verb) || verb == Verb::kernels || verb == Verb::info) {
+    app.add_option("--isa", o.isa, "Force an instruction set (also NNEFRUN_ISA); `nnefrun kernels` lists them");
+  }
+  if (!has_model(verb)) return;
+
+  app.add_option("MODEL", o.model,
+                 "A .nnef.tgz, .tgz, .tar.gz, .tar, a folder, the path of a graph.nnef, or - for standard input");
+  app.add_option("--graph", o.graph, "Which *.nnef of an archive that holds several");
+  app.add_option("--dialect", raw.dialect, "auto, khronos (strict) or tract [auto]");
+  repeated("--set", raw.symbols, "NAME=VALUE: the value of a symbol (else from the inputs' shapes)");
+
+  const char* limits = "Limits (K, M, G, T are powers of 1024)";
+  app.add_option("--limit-memory", raw.limit_memory, "Bytes of arena, scratch and inputs [3/4 of the memory]")
+      ->group(limits);
+  app.add_option("--limit-archive", raw.limit_archive, "Bytes of all members, unpacked [64G]")->group(limits);
+  app.add_option("--limit-member", raw.limit_member, "Bytes of one member, unpacked [32G]")->group(limits);
+  app.add_option("--limit-members", raw.limit_members, "Number of members [100000]")->group(limits);
+  app.add_option("--limit-text", raw.limit_text, "Bytes of the graph's text [256M]")->group(limits);
+  app.add_option("--limit-nodes", raw.limit_nodes, "Nodes of the expanded graph [1000000]")->group(limits);
+
+  const char* compiling = "Compiling";
+  if (has_inputs(verb) || verb == Verb::print || verb == Verb::info) {
+    repeated("--disable", o.disabled, "A rewrite or pass that is not applied (repeatable)")->group(compiling);
+    app.add_option("--max-rewrites", o.max_rewrites, "Stop rewriting after so many patches")->group(compiling);
+    app.add_option("--dump-after", o.dump_after, "Print the graph after that pass to standard error; `all`: after each")
+        ->group(compiling);
+  }
+  if (has_inputs(verb) || verb == Verb::info) {
+    app.add_flag("--no-optimize", raw.no_optimize, "The naive evaluation, the oracle")->group(compiling);
+    app.add_flag("--via-text{optimized}", raw.via_text,
+                 "--via-text[=STAGE]: print the graph at that stage, read the text again and use that")
+        ->group(compiling);
+    app.add_option("--accuracy", raw.accuracy,
+                   "exact, or fast: products with Q4_0 and Q8_0 weights may quantise activations [exact]")
+        ->group(compiling);
+    app.add_option("--threads", o.threads, "Threads, 1 to 256 [1]");
+  }
+  if (verb == Verb::print) app.add_option("--stage", raw.stage, "parsed, typed, decluttered or optimized [parsed]");
+  if (!has_inputs(verb)) return;
+
+  const char* feeding = "Inputs";
+  repeated("-i,--input", o.inputs,
+           "x.npy (the next input), name=x.npy, set.npz (by key), name=zeros|ones|random[:SEED], or\n"
+           "zeros|ones|random[:SEED] for all that are not given (repeatable)")
+      ->group(feeding);
+  app.add_flag("--cast", o.cast, "Widen inputs whose type fits into the declared one")->group(feeding);
+  app.add_option("--steps", o.steps, "in-0.npz in-1.npz ...: a sequence in one session, which keeps its state")
+      ->group(feeding);
+  repeated("--feedback", raw.feedback,
+           "result=input: a result of one step is an input of the next; zeros, or an empty axis, before the\n"
+           "first unless given (repeatable)")
+      ->group(feeding);
+
+  const char* results = "Results";
+  app.add_option("-o,--output", o.output, "Write the results: .npz, .npy for one result, - for standard output")
+      ->group(results);
+  app.add_option("--top", o.top, "The K largest entries of each row")->group(results);
+  app.add_option("--labels", o.labels, "With --top: a text with one label a line")->group(results);
+  app.add_option("--expect", o.expect, "Compare with these results (.npz; as many as --steps)")->group(results);
+  app.add_option("--rtol", o.rtol, "Relative tolerance of --expect [1e-4, integers 0]")->group(results);
+  app.add_option("--atol", o.atol, "Absolute tolerance of --expect [1e-5, integers 0]")->group(results);
+  app.add_option("--outliers", o.outliers, "Fraction of values that may be off [0]")->group(results);
+  app.add_option("--trace", o.trace, "Write every intermediate tensor to DIR/<name>.npy")->group(results);
+  if (verb == Verb::run) return;
+  app.add_option("--min-time", o.min_time, "Seconds to measure [1]");
+  app.add_option("--warmup", o.warmup, "Seconds to run before measuring [0.1]");
+}
+
+std::pair<std::string, std::string> split_pair(const std::string& flag, const std::string& text, const char* form) {
+  const size_t at = text.find('=');
+  if (at == std::string::npos || at == 0 || at + 1 == text.size()) {
+    throw usage(flag + " wants " + form + ", not `" + text + "`");
+  }
+  return {text.substr(0, at), text.substr(at + 1)};
+}
+
+int64_t parse_integer(const std::string& flag, const std::string& text) {
+  errno = 0;
+  char* end = nullptr;
+  const long long value = std::strtoll(text.c_str(), &end, 10);
+  if (text.empty() || *end != '\0' || errno != 0 || std::isspace(static_cast<unsigned char>(text[0])) != 0) {
+    throw usage(flag + " wants an integer, not `" + text + "`");
+  }
+  return value;
+}
+
+uint64_t parse_count(const std::string& flag, const std::string& text) {
+  const int64_t value = parse_integer(flag, text);
+  if (value < 1) throw usage(flag + " must be at least 1, not " + text);
+  return static_cast<uint64_t>(value);
+}
+
+Stage parse_stage(const std::string& flag, const std::string& text) {
+  if (const auto stage = stage_from_name(text)) return *stage;
+  throw usage(flag + " is parsed, typed, decluttered or optimized, not `" + text + "`");
+}
+
+bool ends_with(const std::string& text, std::string_view end) {
+  return text.size() > end.size() && std::string_view(text).substr(text.size() - end.size()) == end;
+}
+
+void interpret_limits(Options& o, const Raw& raw) {
+  if (!raw.limit_memory.empty()) o.limits.memory = parse_bytes("--limit-memory", raw.limit_memory);
+  if (!raw.limit_archive.empty()) o.limits.archive = parse_bytes("--limit-archive", raw.limit_archive);
+  if (!raw.limit_member.empty()) o.limits.member = parse_bytes("--limit-member", raw.limit_member);
+  if (!raw.limit_text.empty()) o.limits.text = parse_bytes("--limit-text", raw.limit_text);
+  if (!raw.limit_members.empty()) o.limits.members = parse_count("--limit-members", raw.limit_members);
+  if (!raw.limit_nodes.empty()) o.limits.nodes = parse_count("--limit-nodes", raw.limit_nodes);
+}
+
+void check_results(const Options& o) {
+  if (!o.output.empty() && o.output != "-" && !ends_with(o.output, ".npz") && !ends_with(o.output, ".npy")) {
+    throw usage("--output wants a name that ends in .npz or .npy, or -, not `" + o.output + "`");
+  }
+  if (o.output == "-" && !o.steps.empty()) {
+    throw usage("--output - holds the results of one run only; with --steps give a name, such as out.npz");
+  }
+  const size_t runs = std::max<size_t>(o.steps.size(), 1);
+  if (!o.expect.empty() && o.expect.size() != runs) {
+    throw usage("--expect names " + std::to_string(o.expect.size()) + " files for " + std::to_string(runs) +
+                (o.steps.empty() ? " run" : " steps"));
+  }
+  if (!o.labels.empty() && o.top == 0) throw usage("--labels goes with --top");
+  if (o.rtol && !(*o.rtol >= 0)) throw usage("--rtol must not be negative");
+  if (o.atol && !(*o.atol >= 0)) throw usage("--atol must not be negative");
+  if (!(o.outliers >= 0 && o.outliers <= 1)) throw usage("--outliers is a fraction from 0 to 1");
+}
+
+// What remains to be said of the flags once CLI11 has read them.
+void interpret(Options& o, const Raw& raw, const CLI::App& app) {
+  if (raw.dialect == "khronos") {
+    o.dialect = Dialect::khronos;
+  } else if (raw.dialect == "tract") {
+    o.dialect = Dialect::tract;
+  } else if (raw.dialect != "auto") {
+    throw usage("--dialect is auto, khronos or tract, not `" + raw.dialect + "`");
+  }
+  if (raw.accuracy != "exact" && raw.accuracy != "fast") {
+    throw usage("--accuracy is exact or fast, not `" + raw.accuracy + "`");
+  }
+  o.fast = raw.accuracy == "fast";
+  o.optimize = !raw.no_optimize;
+  if (!raw.via_text.empty()) o.via_text = parse_stage("--via-text", raw.via_text);
+  o.stage = parse_stage("--stage", raw.stage);
+  for (const std::string& text : raw.symbols) {
+    const auto pair = split_pair("--set", text, "NAME=VALUE");
+    for (const auto& other : o.symbols) {
+      if (other.first == pair.first) throw usage("--set gives symbol `" + pair.first + "` twice");
+    }
+    o.symbols.emplace_back(pair.first, parse_integer("--set " + pair.first, pair.second));
+  }
+  for (const std::string& text : raw.feedback) o.feedback.push_back(split_pair("--feedback", text, "result=input"));
+  if (o.verb == Verb::run && !o.feedback.empty() && o.steps.empty()) {
+    throw usage("--feedback goes with --steps: one run has no next one");
+  }
+  interpret_limits(o, raw);
+  check_results(o);
+  if (o.threads < 1 || o.threads > 256) {
+    throw usage("--threads must be from 1 to 256, not " + std::to_string(o.threads));
+  }
+  const auto given = [&](const char* name) {
+    const CLI::Option* option = app.get_option_no_throw(name);
+    return option != nullptr && option->count() > 0;
+  };
+  if (given("--max-rewrites") && o.max_rewrites < 0) throw usage("--max-rewrites must not be negative");
+  if (given("--top") && (o.top < 1 || o.top > 1'000'000)) throw usage("--top must be from 1 to 1000000");
+  constexpr double kDay = 86400;
+  if (!(o.min_time >= 0 && o.min_time <= kDay)) throw usage("--min-time must be from 0 to 86400 seconds");
+  if (!(o.warmup >= 0 && o.warmup <= kDay)) throw usage("--warmup must be from 0 to 86400 seconds");
+}
+
+size_t edit_distance(std::string_view a, std::string_view b) {
+  std::vector<size_t> row(b.size() + 1);
+  for (size_t j = 0; j <= b.size(); ++j) row[j] = j;
+  for (size_t i = 1; i <= a.size(); ++i) {
+    size_t diagonal = row[0];
+    row[0] = i;
+    for (size_t j = 1; j <= b.size(); ++j) {
+      const size_t replaced = diagonal + (a[i - 1] == b[j - 1] ? 0 : 1);
+      diagonal = row[j];
+      row[j] = std::min({row[j] + 1, row[j - 1] + 1, replaced});
+    }
+  }
+  return row[b.size()];
+}
+
+// What was left over: an unknown flag, an unknown verb, or a stray word.
+Error unexpected(const std::string& word, const Options& o, bool verb_written, const CLI::App& app) {
+  if (word.size() > 1 && word[0] == '-') {
+    const std::string flag = word.substr(0, word.find('='));
+    Error error = usage("unknown option `" + flag + "`");
+    for (const CLI::Option* option : app.get_options()) {
+      for (const std::string& name : option->get_lnames()) {
+        if (edit_distance(flag, "--" + name) <= 2) error.note("did you mean --" + name + "?");
+      }
+    }
+    return error;
+  }
+  std::error_code ignored;
+  if (!verb_written && o.model != "-" && !std::filesystem::exists(o.model, ignored)) {
+    return usage("`" + o.model + "` is neither a verb nor a model").note("the verbs are: " + verb_names());
+  }
+  Error error = usage("unexpected argument `" + word + "`");
+  if (ends_with(word, ".npy") || ends_with(word, ".npz")) error.note("inputs are given with --input " + word);
+  return error;
+}
+
+void configure(CLI::App& app, const VerbRow& row, Options& o, Raw& raw) {
+  app.name(std::string("nnefrun ") + row.name);
+  app.footer(row.examples);
+  app.allow_extras();
+  app.option_defaults()->multi_option_policy(CLI::MultiOptionPolicy::Throw);
+  add_flags(app, row.verb, o, raw);
+}
+
+// Whether the flag takes its value from the next word, for some verb.
+bool takes_value(const std::string& flag) {
+  for (const VerbRow& row : kVerbs) {
+    CLI::App app;
+    Options o;
+    Raw raw;
+    add_flags(app, row.verb, o, raw);
+    const CLI::Option* option = app.get_option_no_throw(flag);
+    if (option != nullptr) return option->get_items_expected_max() > 0;
+  }
+  return false;
+}
+
+// Position of the word that is the verb, or 0 when it was left out.
+int find_verb_word(int argc, const char* const* argv) {
+  for (int i = 1; i < argc; ++i) {
+    const std::string word = argv[i];
+    if (word == "--") return 0;
+    if (word.size() < 2 || word[0] != '-') return find_verb(word) != nullptr ? i : 0;
+    if (word.find('=') == std::string::npos && takes_value(word)) ++i;
+  }
+  return 0;
+}
+
+std::string overview() {
+  std::string out =
+      "nnefrun: runs NNEF models\n\n"
+      "  nnefrun MODEL --input X ... [options]\n"
+      "  nnefrun VERB ...\n\nVerbs:\n";
+  for (const VerbRow& row : kVerbs) {
+    out += "  " + std::string(row.name) + std::string(10 - std::strlen(row.name), ' ') + row.meaning + "\n";
+  }
+  return out +
+         "\n`nnefrun VERB --help` lists the options of a verb, with examples; `nnefrun --version` says what this "
+         "build is.\n";
+}
+
+}  // namespace
+
+uint64_t parse_bytes(const std::string& flag, const std::string& text) {
+  const Error wrong = usage(flag + " wants a number of bytes such as 4096, 64M or 1.5G, not `" + text + "`");
+  if (text.empty() || (std::isdigit(static_cast<unsigned char>(text[0])) == 0 && text[0] != '.')) throw wrong;
+  char* end = nullptr;
+  const double number = std::strtod(text.c_str(), &end);
+  std::string unit(end);
+  for (const std::string_view tail : {"iB", "B"}) {
+    if (ends_with(unit, tail) || unit == "B") {
+      unit.resize(unit.size() - (unit == "B" ? 1 : tail.size()));
+      break;
+    }
+  }
+  double scale = 1;
+  if (!unit.empty()) {
+    const size_t power = std::string_view("kmgt").find(static_cast<char>(std::tolower(static_cast<unsigned char>(unit[0]))));
+    if (unit.size() != 1 || power == std::string_view::npos) throw wrong;
+    scale = std::ldexp(1.0, 10 * (static_cast<int>(power) + 1));
+  }
+  const double bytes = number * scale;
+  if (!(bytes >= 1) || bytes > 0x1p62) throw wrong;
+  return static_cast<uint64_t>(bytes);
+}
+
+std::variant<Options, HelpText> parse_command_line(int argc, const char* const* argv) {
+  if (argc < 2) throw usage("a model is missing").note("the verbs are: " + verb_names()).note("see nnefrun --help");
+  const std::string first = argv[1];
+  if (argc == 2 && (first == "--help" || first == "-h" || first == "help")) return HelpText{overview()};
+  if (argc == 2 && first == "--version") return HelpText{version_text()};
+
+  const int verb_at = find_verb_word(argc, argv);
+  const VerbRow& row = verb_at > 0 ? *find_verb(argv[verb_at]) : kVerbs[0];
+  std::vector<const char*> words(argv, argv + argc);
+  if (verb_at > 0) words.erase(words.begin() + verb_at);
+
+  Options o;
+  o.verb = row.verb;
+  Raw raw;
+  CLI::App app(row.meaning);
+  configure(app, row, o, raw);
+  try {
+    app.parse(static_cast<int>(words.size()), words.data());
+  } catch (const CLI::CallForHelp&) {
+    return HelpText{app.help()};
+  } catch (const CLI::ParseError& error) {
+    throw usage(error.what()).note("see " + app.get_name() + " --help");
+  }
+  for (const std::string& word : app.remaining()) {
+    if (word == "--version") return HelpText{version_text()};
+    if (word != "--") throw unexpected(word, o, verb_at > 0, app).note("see " + app.get_name() + " --help");
+  }
+  if (has_model(row.verb) && o.model.empty()) {
+    Error error = usage("a model is missing");
+    if (!o.steps.empty() || o.expect.size() > 1) error.note("the model goes before --steps and --expect, or after `--`");
+    throw std::move(error).note("see " + app.get_name() + " --help");
+  }
+  interpret(o, raw, app);
+  return o;
+}
+
+}  // namespace nnefrun::cli
