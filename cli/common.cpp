@@ -44,8 +44,9 @@ int64_t nanoseconds_of(clockid_t clock) {
   return clock_gettime(clock, &now) == 0 ? now.tv_sec * int64_t{1'000'000'000} + now.tv_nsec : 0;
 }
 
-// How long ago the process began. Its start in /proc counts in ticks of 10 ms since boot; within the tick, the CPU
-// time that was spent so far is a lower bound that is nearly the truth, since a process that begins does not wait.
+// How long ago the process began. Its start in /proc counts in ticks of 10 ms since boot; within the tick,
+// the CPU time that was spent so far is a lower bound that is nearly the truth, since a process that begins
+// does not wait.
 int64_t age_of_process() {
   const int64_t spent = nanoseconds_of(CLOCK_PROCESS_CPUTIME_ID);
   std::ifstream stat("/proc/self/stat");
@@ -128,8 +129,8 @@ std::string scaled(double value, double base, std::initializer_list<const char*>
     ++unit;
   }
   char text[48];
-  std::snprintf(text, sizeof text, unit == units.begin() && value == std::floor(value) ? "%.0f%s" : "%.3g%s", value,
-                *unit);
+  std::snprintf(text, sizeof text, unit == units.begin() && value == std::floor(value) ? "%.0f%s" : "%.3g%s",
+                value, *unit);
   return text;
 }
 

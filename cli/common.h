@@ -45,7 +45,8 @@ int64_t nanoseconds_since(std::chrono::steady_clock::time_point start);
 // VmHWM of /proc/self/status in bytes; 0 where there is none.
 uint64_t peak_resident_bytes();
 
-// A line on standard error that says what is going on, once it takes more than two seconds, on a terminal only.
+// A line on standard error that says what is going on, once it takes more than two seconds, on a terminal
+// only.
 class Progress {
  public:
   explicit Progress(std::string what);

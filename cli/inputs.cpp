@@ -46,20 +46,22 @@ DataType file_type_of(DataType type) {
 
 Shape logical_shape(DataType type, Shape shape) {
   if (is_block_quantized(type) && !shape.empty()) {
-    shape.back() = shape.back() / static_cast<int64_t>(block_bytes(type)) * static_cast<int64_t>(block_items(type));
+    shape.back() =
+        shape.back() / static_cast<int64_t>(block_bytes(type)) * static_cast<int64_t>(block_items(type));
   }
   return shape;
 }
+
+}  // namespace
 
 void learn_symbols(const DimShape& declared, const Shape& actual, SymbolValues& symbols) {
   if (declared.size() != actual.size()) return;
   for (size_t axis = 0; axis < actual.size(); ++axis) {
     if (declared[axis].evaluate(symbols)) continue;
-    if (const auto solved = declared[axis].solve(actual[axis], symbols)) symbols[solved->first] = solved->second;
+    if (const auto solved = declared[axis].solve(actual[axis], symbols))
+      symbols[solved->first] = solved->second;
   }
 }
-
-}  // namespace
 
 std::string compact(const Shape& shape) {
   std::string out = "[";
@@ -138,7 +140,8 @@ void Feeder::take(const std::string& text) {
   const size_t input = input_index(text.substr(0, equals), "--input " + text);
   const std::string value = text.substr(equals + 1);
   if (const auto generator = generator_from(value); generator && !is_file(value)) {
-    if (sources_[input].is_given()) throw Error("input-repeated", "input `" + name(input) + "` is given twice");
+    if (sources_[input].is_given())
+      throw Error("input-repeated", "input `" + name(input) + "` is given twice");
     sources_[input].generator = *generator;
     return;
   }
@@ -179,8 +182,8 @@ void Feeder::take_feedback(const std::string& result, const std::string& input) 
     if (graph_.outputs[i].name != result) continue;
     const Fact& from = graph_.fact(graph_.outputs[i].outlet);
     if (from.dtype != fact(to).dtype || from.rank() != fact(to).rank()) {
-      throw Error("feedback-type", "--feedback: result `" + result + "` is " + from.to_string() + ", input `" + input +
-                                       "` is " + fact(to).to_string());
+      throw Error("feedback-type", "--feedback: result `" + result + "` is " + from.to_string() +
+                                       ", input `" + input + "` is " + fact(to).to_string());
     }
     if (sources_[to].result) throw Error("input-repeated", "--feedback feeds input `" + input + "` twice");
     sources_[to].result = i;
@@ -205,7 +208,8 @@ void Feeder::check_steps() const {
   if (step_paths_.empty()) return check_complete("", [](size_t) { return false; });
   for (const std::string& path : step_paths_) {
     const NpzReader reader = NpzReader::open(path, io_limits_);
-    for (size_t k = 0; k < reader.size(); ++k) check_header(input_index(reader.name(k), path), reader.header(k), path);
+    for (size_t k = 0; k < reader.size(); ++k)
+      check_header(input_index(reader.name(k), path), reader.header(k), path);
     check_complete(path + ": ", [&](size_t i) { return reader.find(name(i)) >= 0; });
   }
 }
@@ -238,7 +242,8 @@ void Feeder::check_header(size_t input, const NpyHeader& header, const std::stri
   }
   if (!fits) {
     throw Error("input-shape",
-                place + " has shape " + compact(shape) + ", the graph declares " + compact(declared.shape), where);
+                place + " has shape " + compact(shape) + ", the graph declares " + compact(declared.shape),
+                where);
   }
 }
 
@@ -259,8 +264,9 @@ Tensor Feeder::adapt(size_t input, Tensor tensor, const std::string& origin) con
       const float value = tensor.data<float>()[i];
       const BFloat16 stored(value);
       if (static_cast<float>(stored) != value && value == value) {
-        throw Error("input-dtype", origin + ": input `" + name(input) + "` is bf16, but item " + std::to_string(i) +
-                                       " is " + std::to_string(value) + ", which bf16 does not hold");
+        throw Error("input-dtype", origin + ": input `" + name(input) + "` is bf16, but item " +
+                                       std::to_string(i) + " is " + std::to_string(value) +
+                                       ", which bf16 does not hold");
       }
       out.mutable_data<BFloat16>()[i] = stored;
     }
@@ -277,7 +283,8 @@ Tensor Feeder::adapt(size_t input, Tensor tensor, const std::string& origin) con
   return *widened(tensor, to);
 }
 
-Tensor Feeder::generate(size_t input, const Generator& generator, const SymbolValues& symbols, int64_t unknown) const {
+Tensor Feeder::generate(size_t input, const Generator& generator, const SymbolValues& symbols,
+                        int64_t unknown) const {
   const Fact& declared = fact(input);
   SymbolValues all = symbols;
   Shape shape;
@@ -285,8 +292,8 @@ Tensor Feeder::generate(size_t input, const Generator& generator, const SymbolVa
     for (const std::string& symbol : extent.symbols()) all.emplace(symbol, unknown);
     const int64_t value = *extent.evaluate(all);
     if (value < 0) {
-      throw Error("input-shape", "input `" + name(input) + "` would have extent " + std::to_string(value) + " = " +
-                                     extent.to_string())
+      throw Error("input-shape", "input `" + name(input) + "` would have extent " + std::to_string(value) +
+                                     " = " + extent.to_string())
           .note("give the symbols' values with --set");
     }
     shape.push_back(value);
@@ -302,11 +309,13 @@ Tensor Feeder::generate(size_t input, const Generator& generator, const SymbolVa
   if (generator.fill == Fill::zeros) return Tensor::zeros(type, shape);
   const auto ones = widened(Tensor::of<bool>({}, {true}), type);
   if (!ones) {
-    throw Error("input-dtype", "input `" + name(input) + "` is " + std::string(name_of(type)) + ": it has no ones");
+    throw Error("input-dtype",
+                "input `" + name(input) + "` is " + std::string(name_of(type)) + ": it has no ones");
   }
   Tensor out = Tensor::uninitialized(type, shape);
   const size_t item = item_size(type);
-  for (size_t at = 0; at < out.byte_size(); at += item) std::copy_n(ones->bytes(), item, out.mutable_bytes() + at);
+  for (size_t at = 0; at < out.byte_size(); at += item)
+    std::copy_n(ones->bytes(), item, out.mutable_bytes() + at);
   return out;
 }
 
@@ -327,8 +336,8 @@ std::vector<Tensor> Feeder::step(size_t index, const std::vector<Tensor>* previo
     if (!values[i] && sources_[i].given) values[i] = sources_[i].given;
     if (values[i]) learn_symbols(fact(i).shape, values[i]->shape(), symbols);
   }
-  // What is generated takes its extents from what is given. Two rounds: inputs with words of their own first, whose
-  // unknown symbols are 1; then those that --feedback starts, whose unknown symbols are 0.
+  // What is generated takes its extents from what is given. Two rounds: inputs with words of their own first,
+  // whose unknown symbols are 1; then those that --feedback starts, whose unknown symbols are 0.
   for (const bool feedback : {false, true}) {
     for (size_t i = 0; i < sources_.size(); ++i) {
       const bool starts = sources_[i].generator.fill == Fill::none;

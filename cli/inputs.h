@@ -13,9 +13,9 @@
 
 namespace nnefrun::cli {
 
-// Knows for each input of the graph where its value comes from. Everything that can be refused before the first
-// step is refused by the constructor: names that the graph does not have, inputs that nothing gives, types and
-// extents that do not fit (from the files' headers, before the data is read).
+// Knows for each input of the graph where its value comes from. Everything that can be refused before the
+// first step is refused by the constructor: names that the graph does not have, inputs that nothing gives,
+// types and extents that do not fit (from the files' headers, before the data is read).
 //
 // For one input of one step, what counts is: the array in the step's .npz, else the result that --feedback
 // names (from the second step on), else --input, else zeros for an input with --feedback.
@@ -26,7 +26,8 @@ class Feeder {
   Feeder(const Graph& graph, const Options& options, uint64_t memory_limit);
 
   size_t steps() const { return step_paths_.empty() ? 1 : step_paths_.size(); }
-  // Inputs of one step in the order of the graph. `previous`: the results of the step before, null for the first.
+  // Inputs of one step in the order of the graph. `previous`: the results of the step before, null for the
+  // first.
   std::vector<Tensor> step(size_t index, const std::vector<Tensor>* previous);
 
  private:
@@ -36,8 +37,8 @@ class Feeder {
     uint64_t seed = 0;
   };
   struct Source {
-    std::optional<Tensor> given;  // by a file of --input
-    Generator generator;          // by a word of --input
+    std::optional<Tensor> given;   // by a file of --input
+    Generator generator;           // by a word of --input
     std::optional<size_t> result;  // by --feedback: index among the graph's outputs
     bool is_given() const { return given.has_value() || generator.fill != Fill::none; }
   };
@@ -55,7 +56,8 @@ class Feeder {
   size_t next_input() const;
   void check_header(size_t input, const NpyHeader& header, const std::string& origin) const;
   Tensor adapt(size_t input, Tensor tensor, const std::string& origin) const;
-  Tensor generate(size_t input, const Generator& generator, const SymbolValues& symbols, int64_t unknown) const;
+  Tensor generate(size_t input, const Generator& generator, const SymbolValues& symbols,
+                  int64_t unknown) const;
   const Fact& fact(size_t input) const { return graph_.fact(graph_.inputs[input]); }
   const std::string& name(size_t input) const { return graph_.name_of(graph_.inputs[input]); }
   std::string known_inputs() const;
@@ -71,9 +73,12 @@ class Feeder {
 // A tensor whose every value the type `to` holds too, in that type; nullopt when `to` is not wider.
 std::optional<Tensor> widened(const Tensor& tensor, DataType to);
 
-// Values that are the same on every machine: floats uniform in [-1, 1), codes of 8 bits uniform, wider integers 0 or
-// 1 (so that indices fit), booleans. Throws Error[input-dtype] for strings.
+// Values that are the same on every machine: floats uniform in [-1, 1), codes of 8 bits uniform, wider
+// integers 0 or 1 (so that indices fit), booleans. Throws Error[input-dtype] for strings.
 Tensor random_tensor(DataType dtype, const Shape& shape, uint64_t seed);
+
+// Symbols of a declared shape that the actual one determines, added to those that are known.
+void learn_symbols(const DimShape& declared, const Shape& actual, SymbolValues& symbols);
 
 // "[3,2]": as messages about inputs write shapes.
 std::string compact(const Shape& shape);

@@ -41,8 +41,8 @@ int main(int argc, char** argv) {
   int status = kRunFailed;
   try {
     guarded(kRunFailed, [&] {
-      const auto parsed =
-          guarded_value<std::variant<Options, HelpText>>(kWrongUsage, [&] { return parse_command_line(argc, argv); });
+      const auto parsed = guarded_value<std::variant<Options, HelpText>>(
+          kWrongUsage, [&] { return parse_command_line(argc, argv); });
       if (const auto* help = std::get_if<HelpText>(&parsed)) {
         print_out(help->text);
         status = kDone;

@@ -8,7 +8,6 @@
 #include <cstdio>
 #include <cstdlib>
 #include <fstream>
-#include <set>
 
 #include "engine/rewrites/rewrite.h"
 #include "kernels/isa.h"
@@ -31,8 +30,8 @@ std::string isa_list() {
 
 [[noreturn]] void refuse_isa(const std::string& who, const std::string& name, kernels::IsaStatus status) {
   throw Failure{kWrongUsage, Error("usage", who + (status == kernels::IsaStatus::unknown
-                                                      ? ": there is no instruction set called `" + name + "`"
-                                                      : ": this machine cannot run `" + name + "`"))
+                                                       ? ": there is no instruction set called `" + name + "`"
+                                                       : ": this machine cannot run `" + name + "`"))
                                  .note("this machine runs: " + isa_list())};
 }
 
@@ -60,41 +59,47 @@ void check_symbols(const Archive& archive, const Graph& graph, const Options& op
   }
 }
 
-// Collects the names of the passes that ran, and prints the graph after the one that --dump-after names.
-void watch_passes(CompileOptions& compile, const Options& options, std::shared_ptr<std::set<std::string>> seen) {
-  compile.after_pass = [&options, seen](const std::string& pass, const Graph& after, int64_t applied, double seconds) {
-    seen->insert(pass);
-    if (pass != options.dump_after && options.dump_after != "all") return;
+// The passes of the pipeline, found by sending an empty graph through it.
+std::vector<std::string> pass_names() {
+  std::vector<std::string> names;
+  CompileOptions probe;
+  probe.after_pass = [&](const std::string& pass, const Graph&, int64_t, double) { names.push_back(pass); };
+  rewrite_graph(Graph(), Stage::optimized, probe);
+  return names;
+}
+
+void require_name(const std::string& flag, const std::string& name, const std::vector<std::string>& known) {
+  if (std::find(known.begin(), known.end(), name) != known.end()) return;
+  std::string names;
+  for (const std::string& other : known) names += (names.empty() ? "" : ", ") + other;
+  throw Failure{
+      kWrongUsage,
+      Error("usage", flag + ": there is nothing called `" + name + "`").note("there are: " + names)};
+}
+
+void check_names(const Options& options) {
+  if (options.disabled.empty() && options.dump_after.empty()) return;
+  std::vector<std::string> names = pass_names();
+  if (!options.dump_after.empty() && options.dump_after != "all") {
+    require_name("--dump-after", options.dump_after, names);
+  }
+  for (const Rewrite* rewrite : all_rewrites()) names.emplace_back(rewrite->name);
+  for (const std::string& name : options.disabled) require_name("--disable", name, names);
+}
+
+void dump_passes(CompileOptions& compile, const std::string& wanted) {
+  if (wanted.empty()) return;
+  compile.after_pass = [wanted](const std::string& pass, const Graph& after, int64_t applied,
+                                double seconds) {
+    if (pass != wanted && wanted != "all") return;
     const std::string text = print_graph(after).text;
     std::fprintf(stderr, "# after %s: %lld patches, %s\n%s\n", pass.c_str(), static_cast<long long>(applied),
                  time_text(seconds * 1e9).c_str(), text.c_str());
   };
 }
 
-void check_pass_names(const Options& options, const std::set<std::string>& seen) {
-  const auto wrong = [](const std::string& message, const std::string& names) {
-    return Failure{kWrongUsage, Error("usage", message).note("there are: " + names)};
-  };
-  std::string passes;
-  for (const std::string& name : seen) passes += (passes.empty() ? "" : ", ") + name;
-  if (!options.dump_after.empty() && options.dump_after != "all" && seen.count(options.dump_after) == 0) {
-    throw wrong("--dump-after: no pass called `" + options.dump_after + "` ran", passes);
-  }
-}
-
-void check_disabled_names(const Options& options) {
-  const std::vector<std::string> known = switchable_names();
-  for (const std::string& name : options.disabled) {
-    if (std::find(known.begin(), known.end(), name) != known.end()) continue;
-    std::string names;
-    for (const std::string& other : known) names += (names.empty() ? "" : ", ") + other;
-    throw Failure{kWrongUsage, Error("usage", "--disable: there is no rewrite or pass called `" + name + "`")
-                                   .note("there are: " + names)};
-  }
-}
-
-// A backstop for what no room accounts for: allocations far beyond the limit fail, instead of waking the kernel's
-// killer. Mapped files do not count.
+// A backstop for what no room accounts for: allocations far beyond the limit fail, instead of waking the
+// kernel's killer. Mapped files do not count.
 void limit_address_space(uint64_t bytes) {
 #if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
   constexpr uint64_t kSlack = uint64_t{512} << 20;
@@ -120,8 +125,8 @@ void apply_isa(const Options& options) {
 uint64_t memory_limit(const Options& options) {
   if (options.limits.memory) return *options.limits.memory;
   const long pages = sysconf(_SC_PHYS_PAGES), page = sysconf(_SC_PAGESIZE);
-  uint64_t machine = pages > 0 && page > 0 ? static_cast<uint64_t>(pages) * static_cast<uint64_t>(page)
-                                           : uint64_t{4} << 30;
+  uint64_t machine =
+      pages > 0 && page > 0 ? static_cast<uint64_t>(pages) * static_cast<uint64_t>(page) : uint64_t{4} << 30;
   for (const char* path : {"/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"}) {
     uint64_t group = 0;
     if (std::ifstream(path) >> group && group > 0) machine = std::min(machine, group);
@@ -146,6 +151,7 @@ Archive open_archive(const Options& options) {
 }
 
 CompileOptions compile_options(const Options& options) {
+  check_names(options);
   CompileOptions compile;
   compile.dialect = options.dialect;
   compile.graph_name = options.graph;
@@ -154,6 +160,7 @@ CompileOptions compile_options(const Options& options) {
   compile.disabled = options.disabled;
   compile.max_rewrites = options.max_rewrites;
   compile.max_nodes = options.limits.nodes;
+  dump_passes(compile, options.dump_after);
   return compile;
 }
 
@@ -164,7 +171,8 @@ Graph load_typed_graph(const Archive& archive, const Options& options, Dialect* 
     if (dialect != nullptr) *dialect = document.dialect;
     if (options.via_text == Stage::parsed) {
       ParseOptions parse;
-      parse.dialect = document.strict || document.dialect != Dialect::khronos ? document.dialect : Dialect::automatic;
+      parse.dialect =
+          document.strict || document.dialect != Dialect::khronos ? document.dialect : Dialect::automatic;
       const std::string member = *document.source->file;
       document = parse_document(print(document), member, parse);
     }
@@ -176,17 +184,12 @@ Graph load_typed_graph(const Archive& archive, const Options& options, Dialect* 
 }
 
 std::shared_ptr<const CompiledModel> load_model(const Options& options) {
-  check_disabled_names(options);
+  const CompileOptions compile = compile_options(options);
   const Archive archive = open_archive(options);
   return guarded_value<std::shared_ptr<const CompiledModel>>(kModelRefused, [&] {
     Dialect dialect = Dialect::automatic;
     Graph graph = load_typed_graph(archive, options, &dialect);
-    CompileOptions compile = compile_options(options);
-    const auto seen = std::make_shared<std::set<std::string>>();
-    watch_passes(compile, options, seen);
-    auto model = compile_graph(std::move(graph), compile, dialect);
-    check_pass_names(options, *seen);
-    return model;
+    return compile_graph(std::move(graph), compile, dialect);
   });
 }
 

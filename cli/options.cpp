@@ -36,7 +36,8 @@ constexpr VerbRow kVerbs[] = {
      "  nnefrun check folder/graph.nnef --dialect khronos\n"
      "  nnefrun check model.nnef.tgz --json-errors\n"
      "Exit status: 0 nothing is wrong, 2 wrong usage, 3 at least one error.\n"},
-    {Verb::info, "info", "Inputs, outputs, symbols, state, operators, parameters, MACs and memory of a model.",
+    {Verb::info, "info",
+     "Inputs, outputs, symbols, state, operators, parameters, MACs and memory of a model.",
      "Examples:\n"
      "  nnefrun info model.nnef.tgz\n"
      "  nnefrun info model.nnef.tgz --set S=128 --json\n"},
@@ -57,7 +58,8 @@ constexpr VerbRow kVerbs[] = {
      "Examples:\n"
      "  nnefrun ops\n"
      "  nnefrun ops --json\n"},
-    {Verb::kernels, "kernels", "List the kernels in this build; those that this machine would use are marked with *.",
+    {Verb::kernels, "kernels",
+     "List the kernels in this build; those that this machine would use are marked with *.",
      "Examples:\n"
      "  nnefrun kernels\n"
      "  nnefrun kernels --isa avx2\n"},
@@ -99,12 +101,14 @@ void add_flags(CLI::App& app, Verb verb, Options& o, Raw& raw) {
     app.add_flag("--json", o.json, "The report as JSON");
   }
   if (has_inputs(verb) || verb == Verb::kernels || verb == Verb::info) {
-    app.add_option("--isa", o.isa, "Force an instruction set (also NNEFRUN_ISA); `nnefrun kernels` lists them");
+    app.add_option("--isa", o.isa,
+                   "Force an instruction set (also NNEFRUN_ISA); `nnefrun kernels` lists them");
   }
   if (!has_model(verb)) return;
 
-  app.add_option("MODEL", o.model,
-                 "A .nnef.tgz, .tgz, .tar.gz, .tar, a folder, the path of a graph.nnef, or - for standard input");
+  app.add_option(
+      "MODEL", o.model,
+      "A .nnef.tgz, .tgz, .tar.gz, .tar, a folder, the path of a graph.nnef, or - for standard input");
   app.add_option("--graph", o.graph, "Which *.nnef of an archive that holds several");
   app.add_option("--dialect", raw.dialect, "auto, khronos (strict) or tract [auto]");
   repeated("--set", raw.symbols, "NAME=VALUE: the value of a symbol (else from the inputs' shapes)");
@@ -121,8 +125,10 @@ void add_flags(CLI::App& app, Verb verb, Options& o, Raw& raw) {
   const char* compiling = "Compiling";
   if (has_inputs(verb) || verb == Verb::print || verb == Verb::info) {
     repeated("--disable", o.disabled, "A rewrite or pass that is not applied (repeatable)")->group(compiling);
-    app.add_option("--max-rewrites", o.max_rewrites, "Stop rewriting after so many patches")->group(compiling);
-    app.add_option("--dump-after", o.dump_after, "Print the graph after that pass to standard error; `all`: after each")
+    app.add_option("--max-rewrites", o.max_rewrites, "Stop rewriting after so many patches")
+        ->group(compiling);
+    app.add_option("--dump-after", o.dump_after,
+                   "Print the graph after that pass to standard error; `all`: after each")
         ->group(compiling);
   }
   if (has_inputs(verb) || verb == Verb::info) {
@@ -135,7 +141,8 @@ void add_flags(CLI::App& app, Verb verb, Options& o, Raw& raw) {
         ->group(compiling);
     app.add_option("--threads", o.threads, "Threads, 1 to 256 [1]");
   }
-  if (verb == Verb::print) app.add_option("--stage", raw.stage, "parsed, typed, decluttered or optimized [parsed]");
+  if (verb == Verb::print)
+    app.add_option("--stage", raw.stage, "parsed, typed, decluttered or optimized [parsed]");
   if (!has_inputs(verb)) return;
 
   const char* feeding = "Inputs";
@@ -144,7 +151,8 @@ void add_flags(CLI::App& app, Verb verb, Options& o, Raw& raw) {
            "zeros|ones|random[:SEED] for all that are not given (repeatable)")
       ->group(feeding);
   app.add_flag("--cast", o.cast, "Widen inputs whose type fits into the declared one")->group(feeding);
-  app.add_option("--steps", o.steps, "in-0.npz in-1.npz ...: a sequence in one session, which keeps its state")
+  app.add_option("--steps", o.steps,
+                 "in-0.npz in-1.npz ...: a sequence in one session, which keeps its state")
       ->group(feeding);
   repeated("--feedback", raw.feedback,
            "result=input: a result of one step is an input of the next; zeros, or an empty axis, before the\n"
@@ -152,11 +160,13 @@ void add_flags(CLI::App& app, Verb verb, Options& o, Raw& raw) {
       ->group(feeding);
 
   const char* results = "Results";
-  app.add_option("-o,--output", o.output, "Write the results: .npz, .npy for one result, - for standard output")
+  app.add_option("-o,--output", o.output,
+                 "Write the results: .npz, .npy for one result, - for standard output")
       ->group(results);
   app.add_option("--top", o.top, "The K largest entries of each row")->group(results);
   app.add_option("--labels", o.labels, "With --top: a text with one label a line")->group(results);
-  app.add_option("--expect", o.expect, "Compare with these results (.npz; as many as --steps)")->group(results);
+  app.add_option("--expect", o.expect, "Compare with these results (.npz; as many as --steps)")
+      ->group(results);
   app.add_option("--rtol", o.rtol, "Relative tolerance of --expect [1e-4, integers 0]")->group(results);
   app.add_option("--atol", o.atol, "Absolute tolerance of --expect [1e-5, integers 0]")->group(results);
   app.add_option("--outliers", o.outliers, "Fraction of values that may be off [0]")->group(results);
@@ -166,7 +176,8 @@ void add_flags(CLI::App& app, Verb verb, Options& o, Raw& raw) {
   app.add_option("--warmup", o.warmup, "Seconds to run before measuring [0.1]");
 }
 
-std::pair<std::string, std::string> split_pair(const std::string& flag, const std::string& text, const char* form) {
+std::pair<std::string, std::string> split_pair(const std::string& flag, const std::string& text,
+                                               const char* form) {
   const size_t at = text.find('=');
   if (at == std::string::npos || at == 0 || at + 1 == text.size()) {
     throw usage(flag + " wants " + form + ", not `" + text + "`");
@@ -249,7 +260,8 @@ void interpret(Options& o, const Raw& raw, const CLI::App& app) {
     }
     o.symbols.emplace_back(pair.first, parse_integer("--set " + pair.first, pair.second));
   }
-  for (const std::string& text : raw.feedback) o.feedback.push_back(split_pair("--feedback", text, "result=input"));
+  for (const std::string& text : raw.feedback)
+    o.feedback.push_back(split_pair("--feedback", text, "result=input"));
   if (o.verb == Verb::run && !o.feedback.empty() && o.steps.empty()) {
     throw usage("--feedback goes with --steps: one run has no next one");
   }
@@ -346,7 +358,8 @@ std::string overview() {
     out += "  " + std::string(row.name) + std::string(10 - std::strlen(row.name), ' ') + row.meaning + "\n";
   }
   return out +
-         "\n`nnefrun VERB --help` lists the options of a verb, with examples; `nnefrun --version` says what this "
+         "\n`nnefrun VERB --help` lists the options of a verb, with examples; `nnefrun --version` says what "
+         "this "
          "build is.\n";
 }
 
@@ -366,7 +379,8 @@ uint64_t parse_bytes(const std::string& flag, const std::string& text) {
   }
   double scale = 1;
   if (!unit.empty()) {
-    const size_t power = std::string_view("kmgt").find(static_cast<char>(std::tolower(static_cast<unsigned char>(unit[0]))));
+    const size_t power =
+        std::string_view("kmgt").find(static_cast<char>(std::tolower(static_cast<unsigned char>(unit[0]))));
     if (unit.size() != 1 || power == std::string_view::npos) throw wrong;
     scale = std::ldexp(1.0, 10 * (static_cast<int>(power) + 1));
   }
@@ -376,7 +390,8 @@ uint64_t parse_bytes(const std::string& flag, const std::string& text) {
 }
 
 std::variant<Options, HelpText> parse_command_line(int argc, const char* const* argv) {
-  if (argc < 2) throw usage("a model is missing").note("the verbs are: " + verb_names()).note("see nnefrun --help");
+  if (argc < 2)
+    throw usage("a model is missing").note("the verbs are: " + verb_names()).note("see nnefrun --help");
   const std::string first = argv[1];
   if (argc == 2 && (first == "--help" || first == "-h" || first == "help")) return HelpText{overview()};
   if (argc == 2 && first == "--version") return HelpText{version_text()};
@@ -404,7 +419,8 @@ std::variant<Options, HelpText> parse_command_line(int argc, const char* const* 
   }
   if (has_model(row.verb) && o.model.empty()) {
     Error error = usage("a model is missing");
-    if (!o.steps.empty() || o.expect.size() > 1) error.note("the model goes before --steps and --expect, or after `--`");
+    if (!o.steps.empty() || o.expect.size() > 1)
+      error.note("the model goes before --steps and --expect, or after `--`");
     throw std::move(error).note("see " + app.get_name() + " --help");
   }
   interpret(o, raw, app);

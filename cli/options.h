@@ -49,7 +49,7 @@ struct Options {
   // What it is fed with.
   std::vector<std::string> inputs;
   bool cast = false;
-  std::vector<std::string> steps;                              // one .npz for each step
+  std::vector<std::string> steps;                             // one .npz for each step
   std::vector<std::pair<std::string, std::string>> feedback;  // result, input
 
   // What becomes of the results.
@@ -61,8 +61,8 @@ struct Options {
   double outliers = 0;
   std::string trace;
 
-  Stage stage = Stage::parsed;  // print
-  bool json = false;           // info, bench, profile, ops, kernels
+  Stage stage = Stage::parsed;        // print
+  bool json = false;                  // info, bench, profile, ops, kernels
   double min_time = 1, warmup = 0.1;  // bench, profile; seconds
 };
 

@@ -36,7 +36,8 @@ std::string item_text(const Tensor& t, int64_t i) {
   if (t.dtype() == DataType::u64) return std::to_string(t.data<uint64_t>()[i]);
   const auto value = complex_at(t, i);
   if (!is_complex(t.dtype())) return number_text(value.real());
-  return number_text(value.real()) + (value.imag() < 0 ? "-" : "+") + number_text(std::fabs(value.imag())) + "i";
+  return number_text(value.real()) + (value.imag() < 0 ? "-" : "+") + number_text(std::fabs(value.imag())) +
+         "i";
 }
 
 bool has_numbers(const Tensor& t) { return t.dtype() != DataType::string && !is_block_quantized(t.dtype()); }
@@ -139,8 +140,8 @@ std::string step_path(const std::string& path, size_t step, size_t steps) {
   return path.substr(0, dot) + "-" + std::to_string(step) + path.substr(dot);
 }
 
-void save_results(const std::string& path, const Graph& graph, const std::vector<Tensor>& results, size_t step,
-                  size_t steps) {
+void save_results(const std::string& path, const Graph& graph, const std::vector<Tensor>& results,
+                  size_t step, size_t steps) {
   const std::string to = step_path(path, step, steps);
   if (path.size() > 4 && path.compare(path.size() - 4, 4, ".npy") == 0) {
     if (results.size() != 1) {
@@ -204,12 +205,14 @@ double distance(const Tensor& a, const Tensor& b, int64_t i) {
   }
   if (is_complex(a.dtype())) {
     const auto x = complex_at(a, i), y = complex_at(b, i);
-    const bool both_nan = (std::isnan(x.real()) || std::isnan(x.imag())) && (std::isnan(y.real()) || std::isnan(y.imag()));
+    const bool both_nan =
+        (std::isnan(x.real()) || std::isnan(x.imag())) && (std::isnan(y.real()) || std::isnan(y.imag()));
     return x == y || both_nan ? 0 : std::abs(x - y);
   }
   if (is_integer(a.dtype()) && item_size(a.dtype()) == 8) {  // beyond what a double holds
     const bool is_signed = a.dtype() == DataType::i64;
-    const auto x = static_cast<uint64_t>(a.data<int64_t>()[i]), y = static_cast<uint64_t>(b.data<int64_t>()[i]);
+    const auto x = static_cast<uint64_t>(a.data<int64_t>()[i]),
+               y = static_cast<uint64_t>(b.data<int64_t>()[i]);
     const bool less = is_signed ? static_cast<int64_t>(x) < static_cast<int64_t>(y) : x < y;
     return static_cast<double>(less ? y - x : x - y);
   }
@@ -242,7 +245,8 @@ Comparison compare(const Graph& graph, const std::vector<Tensor>& results, const
   Comparison out;
   for (const auto& item : expected) {
     const auto& outputs = graph.outputs;
-    const auto at = std::find_if(outputs.begin(), outputs.end(), [&](const auto& o) { return o.name == item.first; });
+    const auto at =
+        std::find_if(outputs.begin(), outputs.end(), [&](const auto& o) { return o.name == item.first; });
     const Tensor got = as_written(results[static_cast<size_t>(at - outputs.begin())]);
     const Tensor& want = item.second;
     std::string line;
@@ -258,9 +262,9 @@ Comparison compare(const Graph& graph, const std::vector<Tensor>& results, const
       const Differences d = differences(got, want, options.rtol.value_or(inexact ? 1e-4 : 0),
                                         options.atol.value_or(inexact ? 1e-5 : 0));
       pass = static_cast<double>(d.count) <= options.outliers * static_cast<double>(want.size());
-      line = "worst at " + index_text(want.shape(), d.worst) + ": got " + item_text(got, d.worst) + ", expected " +
-             item_text(want, d.worst) + ", off by " + number_text(d.by) + "; " + std::to_string(d.count) + " of " +
-             std::to_string(want.size()) + " out of tolerance";
+      line = "worst at " + index_text(want.shape(), d.worst) + ": got " + item_text(got, d.worst) +
+             ", expected " + item_text(want, d.worst) + ", off by " + number_text(d.by) + "; " +
+             std::to_string(d.count) + " of " + std::to_string(want.size()) + " out of tolerance";
     }
     out.text += (pass ? "ok    " : "DIFFER ") + item.first + ": " + line + "\n";
     out.pass = out.pass && pass;
@@ -270,7 +274,8 @@ Comparison compare(const Graph& graph, const std::vector<Tensor>& results, const
 
 Tracer::Tracer(std::string folder, Session& session) : folder_(std::move(folder)), step_folder_(folder_) {
   begin(0);
-  session.observe([this](const Node& node, uint32_t result, const Tensor& value) { write(node, result, value); });
+  session.observe(
+      [this](const Node& node, uint32_t result, const Tensor& value) { write(node, result, value); });
 }
 
 void Tracer::begin(size_t step) {

@@ -22,10 +22,10 @@ std::string top_text(const Graph& graph, const std::vector<Tensor>& results, int
 // One label a line. Throws Error[file-unreadable].
 std::vector<std::string> load_labels(const std::string& path);
 
-// Writes the results of step `step` of `steps`: to the path itself when there is one, else to out-0.npz, ... .
-// Throws Error[file-unwritable], Error[output-form] for an .npy of several results.
-void save_results(const std::string& path, const Graph& graph, const std::vector<Tensor>& results, size_t step,
-                  size_t steps);
+// Writes the results of step `step` of `steps`: to the path itself when there is one, else to out-0.npz, ...
+// . Throws Error[file-unwritable], Error[output-form] for an .npy of several results.
+void save_results(const std::string& path, const Graph& graph, const std::vector<Tensor>& results,
+                  size_t step, size_t steps);
 std::string step_path(const std::string& path, size_t step, size_t steps);
 
 // The references of one run. Throws Error[result-unknown] for a name that is no result.
@@ -35,7 +35,8 @@ struct Comparison {
   bool pass = true;
   std::string text;  // a line for each result that is expected
 };
-// shape and dtype identical and |a - b| <= atol + rtol * |b| for all but a fraction of the values; NaN equals NaN.
+// shape and dtype identical and |a - b| <= atol + rtol * |b| for all but a fraction of the values; NaN equals
+// NaN.
 Comparison compare(const Graph& graph, const std::vector<Tensor>& results, const NamedTensors& expected,
                    const Options& options);
 

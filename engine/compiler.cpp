@@ -18,21 +18,21 @@ std::optional<Stage> stage_from_name(std::string_view name) {
   return std::nullopt;
 }
 
-Graph load_graph(const Archive& archive, const CompileOptions& options, Dialect* read_as) {
+Document parse_graph(const Archive& archive, const CompileOptions& options) {
   ArchiveText text = archive.graph(options.graph_name);
   ParseOptions parse;
   parse.dialect = options.dialect;
-  const std::string member = text.member;
-  const Document document = parse_document(std::move(text.text), text.member, parse);
-  if (read_as != nullptr) *read_as = document.dialect;
-
+  Document document = parse_document(std::move(text.text), text.member, parse);
   // What is wrong by the text alone comes before anything is computed; the first finding is the answer.
   const std::vector<Error> findings = check(document);
   if (!findings.empty()) throw Error(findings.front());
+  return document;
+}
 
+Graph import_graph(const Document& document, const Archive& archive, const CompileOptions& options) {
   ImportSources sources;
   sources.tensor = [&](const std::string& label) { return archive.tensor(label); };
-  if (auto quantization = archive.quantization(member)) {
+  if (auto quantization = archive.quantization(*document.source->file)) {
     sources.quantization =
         parse_quantization_file(std::move(quantization->text), quantization->member, document.dialect);
   }
@@ -48,6 +48,12 @@ Graph load_graph(const Archive& archive, const CompileOptions& options, Dialect*
   for (const auto& symbol : options.set_symbols) import.set_symbols[symbol.first] = symbol.second;
   import.max_nodes = options.max_nodes;
   return import_document(document, sources, import);
+}
+
+Graph load_graph(const Archive& archive, const CompileOptions& options, Dialect* read_as) {
+  const Document document = parse_graph(archive, options);
+  if (read_as != nullptr) *read_as = document.dialect;
+  return import_graph(document, archive, options);
 }
 
 Graph rewrite_graph(Graph graph, Stage stage, const CompileOptions& options) {

@@ -40,7 +40,11 @@ struct CompiledModel {
   Dialect dialect = Dialect::khronos;
 };
 
-// Parses and types the archive's graph. Throws Error.
+// The text of the archive's graph, parsed and checked. Throws Error.
+Document parse_graph(const Archive& archive, const CompileOptions& options);
+// Types a document whose tensors and sub-models are those of the archive. Throws Error.
+Graph import_graph(const Document& document, const Archive& archive, const CompileOptions& options);
+// Both.
 Graph load_graph(const Archive& archive, const CompileOptions& options, Dialect* read_as = nullptr);
 // Rewrites up to `stage` (typed: none).
 Graph rewrite_graph(Graph graph, Stage stage, const CompileOptions& options);

@@ -249,6 +249,10 @@ void Session::run_in_place(const std::vector<Tensor>& inputs) {
   }
 }
 
+void Session::prepare(const std::vector<Tensor>& inputs) {
+  if (state_->model->plan) state_->bind(inputs);
+}
+
 void Session::reset() {
   state_->graph_state = {};
   state_->reset_variables();
