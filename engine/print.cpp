@@ -9,6 +9,7 @@
 #include "engine/ops/quant_types.h"
 #include "nnef_parser/parser.h"
 #include "nnef_parser/printer.h"
+#include "nnef_parser/stdlib.h"
 #include "nnef_parser/tensor_file.h"
 
 namespace nnefrun {
@@ -152,7 +153,8 @@ class GraphPrinter {
     const Signature& signature = signature_of(node.op);
     std::string left;
     for (const auto& name : node.result_names) left += (left.empty() ? "" : ", ") + printed_identifier(name);
-    const bool array = signature.result_is_array.size() == 1 && signature.result_is_array[0];
+    const bool variable = has_variable_results(*find_standard(node.op->name, Dialect::engine));
+    const bool array = !variable && signature.result_is_array.size() == 1 && signature.result_is_array[0];
     if (array) left = "[" + left + "]";
     std::string arguments;
     const auto add = [&](const std::string& text) { arguments += (arguments.empty() ? "" : ", ") + text; };

@@ -33,6 +33,7 @@ struct Session::State {
   GraphState graph_state;
   std::vector<std::pair<Outlet, Tensor>>
       variables;  // current values of updated variables, planned models only
+  std::vector<Tensor> pending;                       // their next values
   Runtime runtime;
   SymbolValues symbols;
   std::vector<int64_t> symbol_values;
@@ -64,7 +65,12 @@ struct Session::State {
     for (const Outlet& input : node.inputs) {
       const Fact& fact = graph().fact(input);
       const bool from_graph = fact.constant && !is_variable(input);
-      arguments.push_back(from_graph ? *fact.constant : tensor_over(**inputs++));
+      if (from_graph) {
+        arguments.push_back(*fact.constant);
+      } else {  // what keeps state may keep an argument, whose bytes the arena gives to others
+        arguments.push_back(node.op->stateful ? copy_of(**inputs) : tensor_over(**inputs));
+        ++inputs;
+      }
     }
     OpState* own = node.op->stateful ? &graph_state.nodes[index] : nullptr;
     EvalContext context(node, signature_of(node.op), graph(), std::move(arguments), symbols, own);
@@ -93,6 +99,7 @@ struct Session::State {
 
   void reset_variables() {
     variables.clear();
+    pending.clear();
     for (const auto& update : graph().updates)
       variables.emplace_back(update.first, *graph().fact(update.first).constant);
   }
@@ -158,17 +165,22 @@ struct Session::State {
     for (const Tensor& input : inputs) bound_shapes.push_back(input.shape());
   }
 
+  // New values of variables take effect when nobody reads results of the last run any more.
+  void commit_updates() {
+    for (size_t i = 0; i < pending.size(); ++i) variables[i].second = std::move(pending[i]);
+    pending.clear();
+  }
+
   void run_plan(const std::vector<Tensor>& inputs) {
+    commit_updates();
     bind(inputs);
     input_data.clear();
     for (const Tensor& input : inputs) input_data.push_back(input.bytes());
     for (const auto& variable : variables) input_data.push_back(variable.second.bytes());
     check(runtime.run(input_data.data()));
-    std::vector<Tensor> values;
     for (size_t i = 0; i < variables.size(); ++i) {
-      values.push_back(copy_of(runtime.output(static_cast<uint32_t>(graph().outputs.size() + i))));
+      pending.push_back(copy_of(runtime.output(static_cast<uint32_t>(graph().outputs.size() + i))));
     }
-    for (size_t i = 0; i < variables.size(); ++i) variables[i].second = std::move(values[i]);
   }
 
   std::vector<Tensor> run_graph(const std::vector<Tensor>& inputs) {

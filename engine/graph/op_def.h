@@ -24,6 +24,7 @@ struct Signature {
     std::string name;
     bool is_tensor = false;                  // else an attribute
     bool is_array = false;                   // tensor[]: any number
+    bool is_integer = false;   // a tensor declared tensor<integer>: literals for it stay i64
     bool is_optional = false;                // a tensor declared `= false`: may be left out
     std::optional<Attribute> default_value;  // of an attribute, or a literal default of a tensor (bias = 0.0)
   };

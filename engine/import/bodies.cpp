@@ -32,11 +32,9 @@ Fact without_value(Fact fact) {
 
 }  // namespace
 
-std::vector<Value> Importer::spread(const PrimitiveCall& call, std::vector<Value> made) {
-  std::vector<Value> list = made.size() == 1 && made[0].is_array() ? made[0].items() : std::move(made);
-  for (size_t i = 0; i < list.size() && i < call.result_names.size(); ++i) named(call, wire(list[i]), i);
-  if (call.declaration == nullptr || call.declaration->results.size() != 1) return list;
-  return {Value::array(std::move(list))};
+std::vector<Value> Importer::spread(std::vector<Value> made) {
+  if (made.size() == 1 && made[0].is_array()) return made[0].items();
+  return made;
 }
 
 std::vector<Value> Importer::tract_scan(const PrimitiveCall& call) {
@@ -145,7 +143,7 @@ std::vector<Value> Importer::tract_scan(const PrimitiveCall& call) {
     return value.is_absent() ? 0 : value.is_logical() ? (value.as_logical() ? 1 : 0) : integer(value);
   };
   const auto count = static_cast<uint32_t>(inputs.size());
-  return spread(call, add_row(call, "nnefrun_scan", std::move(inputs), {count},
+  return spread(add_row(call, "nnefrun_scan", std::move(inputs), {count},
                               {Attribute(std::string(fragment->name)), kinds, axes, chunks, next_states,
                                output_results, output_kinds, output_axes, output_chunks,
                                Attribute(flag("skip")), Attribute(flag("reset_every_turn") != 0)},
@@ -162,7 +160,7 @@ std::vector<Value> Importer::tract_submodel(const PrimitiveCall& call) {
   std::vector<Outlet> inputs;
   for (const Value& item : given.is_list() ? given.items() : Value::List{given}) inputs.push_back(wire(item));
   const auto count = static_cast<uint32_t>(inputs.size());
-  return spread(call, add_row(call, "tract_core_submodel", std::move(inputs), {count},
+  return spread(add_row(call, "tract_core_submodel", std::move(inputs), {count},
                               {Attribute(label.as_string())}, {std::move(body)}));
 }
 
@@ -222,7 +220,7 @@ std::vector<Value> Importer::engine_scan(const PrimitiveCall& call) {
         attribute(call.argument(signature.parameters[index].name), call, signature.parameters[index].name));
   }
   const auto count = static_cast<uint32_t>(inputs.size());
-  return spread(call, add_row(call, "nnefrun_scan", std::move(inputs), {count}, std::move(attributes),
+  return spread(add_row(call, "nnefrun_scan", std::move(inputs), {count}, std::move(attributes),
                               {std::make_shared<const Graph>(body_graph(call, *fragment, facts))}));
 }
 
@@ -240,8 +238,7 @@ std::vector<Value> Importer::engine_submodel(const PrimitiveCall& call) {
     facts.push_back(fact(inputs.back()));
   }
   const auto count = static_cast<uint32_t>(inputs.size());
-  return spread(
-      call, add_row(call, "tract_core_submodel", std::move(inputs), {count}, {Attribute(label.as_string())},
+  return spread(add_row(call, "tract_core_submodel", std::move(inputs), {count}, {Attribute(label.as_string())},
                     {std::make_shared<const Graph>(body_graph(call, *fragment, facts))}));
 }
 

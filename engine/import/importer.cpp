@@ -98,7 +98,8 @@ Graph Importer::run() {
   }
   // A result keeps its name although its wire may have had another one first.
   for (const GraphOutput& output : graph_.outputs) {
-    if (!graph_.has_name(output.name)) graph_.rename(output.outlet, output.name);
+    const bool is_input = graph_.node(output.outlet).op->name == "tract_core_external";
+    if (!is_input && !graph_.has_name(output.name)) graph_.rename(output.outlet, output.name);
   }
   read_properties(expander);
   return std::move(graph_);
@@ -308,8 +309,10 @@ void Importer::fold_small(Outlet outlet) {
   const Node& n = graph_.node(outlet);
   if (n.facts.size() != 1 || n.op->stateful || n.op->eval == nullptr || n.inputs.empty()) return;
   const Fact& f = n.facts[0];
-  if (f.constant || !is_integer(f.dtype) || f.quant || !f.is_static()) return;
-  if (volume_of(*f.static_shape()) > kFoldItems) return;
+  const bool plain = is_integer(f.dtype) || is_float(f.dtype) || f.dtype == DataType::boolean;
+  if (f.constant || !plain || f.quant || !f.is_static()) return;
+  // Integers may become extents; of other types only what exporters compute extents with: a few items.
+  if (volume_of(*f.static_shape()) > (is_integer(f.dtype) ? kFoldItems : 4)) return;
   std::vector<Tensor> arguments;
   for (const Outlet& input : n.inputs) {
     const Fact& from = fact(input);
@@ -338,11 +341,11 @@ std::vector<Value> Importer::add_row(const PrimitiveCall& call, std::string_view
         .note("--limit-nodes raises the limit");
   }
   const Signature& signature = signature_of(op);
-  const bool array = signature.result_is_array.size() == 1 && signature.result_is_array[0];
-  std::vector<std::string> names = array && !call.array_names.empty() && !call.array_names[0].empty()
-                                       ? call.array_names[0]
-                                       : call.result_names;
-  if (array && names.size() == 1 && call.array_names.empty()) names.clear();
+  // One array of results: the text names its items, or (results that vary in number) destructures them.
+  const bool variable = call.declaration != nullptr && has_variable_results(*call.declaration);
+  const bool array = !variable && signature.result_is_array.size() == 1 && signature.result_is_array[0];
+  std::vector<std::string> names = call.result_names;
+  if (array) names = call.array_names.empty() ? std::vector<std::string>{} : call.array_names[0];
   const Outlet first = graph_.add(op, std::move(inputs), std::move(counts), std::move(attributes),
                                   std::move(names), std::move(bodies), call.where);
   fold_small(first);
@@ -383,6 +386,24 @@ Value Importer::named(const PrimitiveCall& call, Outlet outlet, size_t result) {
   }
   return add_entry(outlet);
 }
+
+namespace {
+
+// The type of a literal among tensors of type `type`: it follows them where its kind allows.
+std::optional<DataType> literal_type_for(const Signature& signature, const Signature::Parameter& declared,
+                                         const Value& value, std::optional<DataType> type) {
+  const std::string& parameter = declared.name;
+  if (declared.is_integer && value.is_integer()) return std::nullopt;
+  if (signature.name.starts_with("tract_core_q") || signature.name == "tract_core_einsum_q") {
+    if (parameter == "bias" || parameter == "a0" || parameter == "b0" || parameter == "c0") return DataType::i32;
+    if (parameter.ends_with("_scale")) return DataType::f32;
+  }
+  if (value.is_logical() || (value.is_list() && value.contains_wire())) return std::nullopt;
+  if (value.is_scalar() && type && !is_float(*type)) return std::nullopt;
+  return type;
+}
+
+}  // namespace
 
 std::vector<Value> Importer::generic(const PrimitiveCall& call) { return generic_as(call, call.name); }
 
@@ -429,10 +450,7 @@ std::vector<Value> Importer::generic_as(
       for (const Value& item : items) inputs.push_back(wire(item, type));
       counts.push_back(static_cast<uint32_t>(items.size()));
     } else {
-      // A literal integer for an index tensor stays an integer.
-      const bool keep = value.is_logical() ||
-                        (type && !is_float(*type) && value.is_scalar() && signature.name == "constant");
-      inputs.push_back(wire(value, keep || (value.is_list() && value.contains_wire()) ? std::nullopt : type));
+      inputs.push_back(wire(value, literal_type_for(signature, parameter, value, type)));
       counts.push_back(1);
     }
   }

@@ -164,8 +164,8 @@ class Importer : public Sink {
   std::vector<Value> tract_submodel(const PrimitiveCall& call);
   std::vector<Value> engine_scan(const PrimitiveCall& call);
   std::vector<Value> engine_submodel(const PrimitiveCall& call);
-  // A loop or sub-model's results, one value each, however the declaration groups them.
-  std::vector<Value> spread(const PrimitiveCall& call, std::vector<Value> made);
+  // A loop's or sub-model's results, one value each, however the declaration groups them.
+  static std::vector<Value> spread(std::vector<Value> made);
   // A fragment of the document as a graph of its own, with inputs of these types.
   Graph body_graph(const PrimitiveCall& call, const FragmentDefinition& fragment,
                    const std::vector<Fact>& inputs);

@@ -555,7 +555,7 @@ std::vector<Value> Importer::tract_softmax(const PrimitiveCall& call) {
                    {attribute(call.argument("axes"), call, "axes"), Attribute(item_type_text(*wanted))});
   }
   if (fact(x).quant) return *through_floats(call);
-  return generic(call);
+  return generic_as(call, "softmax");
 }
 
 // ----------------------------------------------------------------------------------------------------

@@ -48,6 +48,7 @@ Signature make_signature(const FragmentDefinition& declaration) {
     p.name = std::string(parameter.name);
     p.is_tensor = contains_tensor(*parameter.type);
     p.is_array = p.is_tensor && parameter.type->kind == TypeSpec::Kind::array;
+    p.is_integer = p.is_tensor && parameter.type->primitive == PrimitiveType::integer;
     p.is_optional = is_optional(parameter);
     if (parameter.default_value != nullptr && !p.is_optional) {
       p.default_value = attribute_of(Value::constant(*parameter.default_value));
