@@ -16,35 +16,64 @@ NNEFRUN_INLINE void fill_items(float* dst, int64_t n, float value) {
   for (int64_t i = 0; i < n; ++i) dst[i] = value;
 }
 
-void stage_row(const StageRow& s) {
-  if (s.x == nullptr) {
-    fill_items(s.out, s.phases * s.length, s.outside);
-    return;
+// The items [low, high) of a phase that lie inside the row when its first item is input column `first`.
+NNEFRUN_INLINE void stage_bounds(const StagePlane& s, int64_t first, int64_t* low, int64_t* high) {
+  *low = first >= 0 ? 0 : (-first + s.stride - 1) / s.stride;
+  *high = first >= s.width ? 0 : (s.width - first + s.stride - 1) / s.stride;
+  if (*high > s.length) *high = s.length;
+  if (*low > *high) *low = *high;
+}
+
+NNEFRUN_INLINE void stage_pairs(const StagePlane& s, const float* row, float* out) {
+  int64_t low[2], high[2];
+  for (int f = 0; f < 2; ++f) {
+    stage_bounds(s, s.first_column + f, &low[f], &high[f]);
+    fill_items(out + f * s.length, low[f], s.outside);
+    fill_items(out + f * s.length + high[f], s.length - high[f], s.outside);
   }
-  for (int64_t phase = 0; phase < s.phases; ++phase) {
-    float* out = s.out + phase * s.length;
-    const int64_t first = s.first + phase;
-    // items [low, high) lie inside the row
-    int64_t low = first >= 0 ? 0 : (-first + s.stride - 1) / s.stride;
-    int64_t high = first >= s.width ? 0 : (s.width - first + s.stride - 1) / s.stride;
-    if (high > s.length) high = s.length;
-    if (low > high) low = high;
-    fill_items(out, low, s.outside);
-    fill_items(out + high, s.length - high, s.outside);
-    const float* x = s.x + first;
+  const int64_t begin = low[0] > low[1] ? low[0] : low[1], end = high[0] < high[1] ? high[0] : high[1];
+  const float* x = row + s.first_column;
+  float* odd = out + s.length;
+  int64_t i = begin;
+  for (; i + kLanes <= end; i += kLanes) {
+    V evens, odds;
+    vload_even_odd(x + 2 * i, &evens, &odds);
+    vstore(out + i, evens);
+    vstore(odd + i, odds);
+  }
+  for (int64_t j = low[0]; j < begin && j < high[0]; ++j) out[j] = x[2 * j];
+  for (int64_t j = low[1]; j < begin && j < high[1]; ++j) odd[j] = x[2 * j + 1];
+  for (int64_t j = i; j < high[0]; ++j) out[j] = x[2 * j];
+  for (int64_t j = i; j < high[1]; ++j) odd[j] = x[2 * j + 1];
+}
+
+void stage(const StagePlane& s) {
+  const int64_t items = s.phases * s.length;
+  int64_t low = 0, high = 0;
+  stage_bounds(s, s.first_column, &low, &high);
+  for (int64_t r = 0; r < s.rows; r += s.row_step) {
+    float* out = s.out + r * items;
+    const int64_t at = s.first_row + r;
+    if (s.x == nullptr || at < 0 || at >= s.height) {
+      fill_items(out, items, s.outside);
+      continue;
+    }
+    const float* row = s.x + at * s.width;
     if (s.stride == 1) {
-      copy_items(x + low, out + low, high - low);
-    } else if (s.stride == 2) {
-      int64_t i = low;
-      // the odd companion of the last even item may lie outside, so it is left to the scalar loop
-      for (; i + kLanes < high; i += kLanes) {
-        V even, odd;
-        vload_even_odd(x + 2 * i, &even, &odd);
-        vstore(out + i, even);
-      }
-      for (; i < high; ++i) out[i] = x[2 * i];
+      fill_items(out, low, s.outside);
+      copy_items(row + s.first_column + low, out + low, high - low);
+      fill_items(out + high, s.length - high, s.outside);
+    } else if (s.stride == 2 && s.phases == 2) {
+      stage_pairs(s, row, out);
     } else {
-      for (int64_t i = low; i < high; ++i) out[i] = x[i * s.stride];
+      for (int64_t f = 0; f < s.phases; ++f, out += s.length) {
+        int64_t first = 0, last = 0;
+        stage_bounds(s, s.first_column + f, &first, &last);
+        fill_items(out, first, s.outside);
+        const float* x = row + s.first_column + f;
+        for (int64_t i = first; i < last; ++i) out[i] = x[i * s.stride];
+        fill_items(out + last, s.length - last, s.outside);
+      }
     }
   }
 }

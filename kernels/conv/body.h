@@ -85,34 +85,45 @@ NNEFRUN_INLINE void depthwise_shared(const DepthwiseRows& d, const V (&weights)[
 }
 template <int kHeight, int kWidth>
 void depthwise_square(const DepthwiseRows& d) {
-  constexpr int kRows = 4;
   V weights[kHeight][kWidth];
   for (int i = 0; i < kHeight; ++i) {
     for (int t = 0; t < kWidth; ++t) weights[i][t] = vset(d.weights[i * kWidth + t]);
   }
-  int64_t row = 0;
-  for (; row + kRows <= d.rows; row += kRows) {
-    for (int64_t column = 0; column < d.columns; column += kLanes) {
-      const int64_t left = d.columns - column < kLanes ? d.columns - column : kLanes;
-      depthwise_shared<kHeight, kWidth, kRows>(d, weights, row, column, left);
+  for (int64_t column = 0; column < d.columns; column += kLanes) {
+    const int64_t left = d.columns - column < kLanes ? d.columns - column : kLanes;
+    int64_t row = 0;
+    for (; row + 4 <= d.rows; row += 4) depthwise_shared<kHeight, kWidth, 4>(d, weights, row, column, left);
+    if (row + 2 <= d.rows) {
+      depthwise_shared<kHeight, kWidth, 2>(d, weights, row, column, left);
+      row += 2;
     }
-  }
-  for (; row < d.rows; ++row) {
-    for (int64_t column = 0; column < d.columns; column += kLanes) {
-      const int64_t left = d.columns - column < kLanes ? d.columns - column : kLanes;
-      depthwise_shared<kHeight, kWidth, 1>(d, weights, row, column, left);
-    }
+    if (row < d.rows) depthwise_shared<kHeight, kWidth, 1>(d, weights, row, column, left);
   }
 }
 
-// kVectors vectors of one output row at a time.
+// kRows output rows of one vector, any filter, stride and dilation.
+template <int kRows>
+NNEFRUN_INLINE void depthwise_any(const DepthwiseRows& d, int64_t row, int64_t column, int64_t left) {
+  V acc[kRows];
+  float* y = d.y + row * d.columns + column;
+  NNEFRUN_UNROLL
+  for (int r = 0; r < kRows; ++r) acc[r] = d.load_y ? vload_n(y + r * d.columns, left) : vset(0.0F);
+  const float* x = d.x + row * d.row_step + column;
+  const int32_t count = d.height * d.width;
+  for (int32_t t = 0; t < count; ++t) {
+    const V w = vset(d.weights[t]);
+    NNEFRUN_UNROLL
+    for (int r = 0; r < kRows; ++r) acc[r] = vfma(vload(x + r * d.row_step + d.taps[t]), w, acc[r]);
+  }
+  NNEFRUN_UNROLL
+  for (int r = 0; r < kRows; ++r) vstore_n(y + r * d.columns, acc[r], left);
+}
+// kVectors vectors of one output row: for long rows.
 template <int kVectors>
-NNEFRUN_INLINE void depthwise_run(const DepthwiseRows& d, const float* x, float* y, int64_t left) {
+NNEFRUN_INLINE void depthwise_run(const DepthwiseRows& d, const float* x, float* y) {
   V acc[kVectors];
   NNEFRUN_UNROLL
-  for (int v = 0; v < kVectors; ++v) {
-    acc[v] = !d.load_y ? vset(0.0F) : kVectors == 1 ? vload_n(y, left) : vload(y + v * kLanes);
-  }
+  for (int v = 0; v < kVectors; ++v) acc[v] = d.load_y ? vload(y + v * kLanes) : vset(0.0F);
   const int32_t count = d.height * d.width;
   for (int32_t t = 0; t < count; ++t) {
     const V w = vset(d.weights[t]);
@@ -120,13 +131,7 @@ NNEFRUN_INLINE void depthwise_run(const DepthwiseRows& d, const float* x, float*
     for (int v = 0; v < kVectors; ++v) acc[v] = vfma(vload(x + d.taps[t] + v * kLanes), w, acc[v]);
   }
   NNEFRUN_UNROLL
-  for (int v = 0; v < kVectors; ++v) {
-    if (kVectors == 1) {
-      vstore_n(y, acc[v], left);
-    } else {
-      vstore(y + v * kLanes, acc[v]);
-    }
-  }
+  for (int v = 0; v < kVectors; ++v) vstore(y + v * kLanes, acc[v]);
 }
 void depthwise(const DepthwiseRows& d) {
   if (d.rows_overlap && d.height == 3 && d.width == 3) {
@@ -137,16 +142,18 @@ void depthwise(const DepthwiseRows& d) {
     depthwise_square<5, 5>(d);
     return;
   }
+  int64_t begin = 0;  // the columns before it are done
   for (int64_t row = 0; row < d.rows; ++row) {
-    const float* x = d.x + row * d.row_step;
-    float* y = d.y + row * d.columns;
-    int64_t column = 0;
-    for (; column + 4 * kLanes <= d.columns; column += 4 * kLanes)
-      depthwise_run<4>(d, x + column, y + column, kLanes);
-    for (; column < d.columns; column += kLanes) {
-      const int64_t left = d.columns - column < kLanes ? d.columns - column : kLanes;
-      depthwise_run<1>(d, x + column, y + column, left);
+    begin = 0;
+    for (; begin + 4 * kLanes <= d.columns; begin += 4 * kLanes) {
+      depthwise_run<4>(d, d.x + row * d.row_step + begin, d.y + row * d.columns + begin);
     }
+  }
+  for (int64_t column = begin; column < d.columns; column += kLanes) {
+    const int64_t left = d.columns - column < kLanes ? d.columns - column : kLanes;
+    int64_t row = 0;
+    for (; row + 4 <= d.rows; row += 4) depthwise_any<4>(d, row, column, left);
+    for (; row < d.rows; ++row) depthwise_any<1>(d, row, column, left);
   }
 }
 
@@ -154,7 +161,7 @@ void depthwise(const DepthwiseRows& d) {
 
 extern const ConvKernels NNEFRUN_TABLE(conv);
 const ConvKernels NNEFRUN_TABLE(conv) = {
-    NNEFRUN_STRING(NNEFRUN_ISA), isa::NNEFRUN_ISA, true, stage_row, gather, depthwise,
+    NNEFRUN_STRING(NNEFRUN_ISA), isa::NNEFRUN_ISA, true, stage, gather, depthwise,
 };
 
 }  // namespace nnefrun::kernels

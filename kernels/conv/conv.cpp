@@ -143,22 +143,20 @@ struct Convolution {
   }
 
   void stage_plane(const float* from, const Patch& patch, const Staging& g, float* to) const {
-    StageRow row;
-    row.width = s.in[2];
-    row.first = patch.column * s.stride[2] - s.pad_before[2];
-    row.stride = s.stride[2];
-    row.phases = g.phases;
-    row.length = g.length;
-    row.outside = 0.0F;
-    const int64_t first_row = patch.row * s.stride[1] - s.pad_before[1];
-    for (int64_t i = 0; i < g.rows; ++i) {
-      const int64_t in_row = first_row + i;
-      // rows between the taps of a sparse stride are read by nobody
-      if (s.filter[1] == 1 && i % s.stride[1] != 0) continue;
-      row.x = from != nullptr && in_row >= 0 && in_row < s.in[1] ? from + in_row * s.in[2] : nullptr;
-      row.out = to + i * g.row_items();
-      rows.stage(row);
-    }
+    StagePlane p;
+    p.x = from;
+    p.height = s.in[1];
+    p.width = s.in[2];
+    p.first_row = patch.row * s.stride[1] - s.pad_before[1];
+    p.first_column = patch.column * s.stride[2] - s.pad_before[2];
+    p.rows = g.rows;
+    p.row_step =
+        s.filter[1] == 1 ? s.stride[1] : 1;  // rows between the taps of a sparse stride are read by nobody
+    p.stride = s.stride[2];
+    p.phases = g.phases;
+    p.length = g.length;
+    p.out = to;
+    rows.stage(p);
   }
   // Offset of a tap from the staged item of the first output position.
   int64_t tap_offset(const Staging& g, int64_t ky, int64_t kx) const {

@@ -43,7 +43,7 @@ struct ConvKernels {
   const char* isa_suffix;
   IsaFeatures requires_isa;
   bool verified;
-  void (*stage)(const StageRow&);
+  void (*stage)(const StagePlane&);
   void (*gather)(const GatherPanel&);
   void (*depthwise)(const DepthwiseRows&);
 };

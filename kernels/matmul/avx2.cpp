@@ -4,8 +4,8 @@
 
 namespace nnefrun::kernels {
 namespace {
-// 12 accumulators, 2 vectors of B, 1 of A. A block 120 KB (second cache), B panel 16 KB, B block 1 MB.
-constexpr int kMr = 6, kMc = 120, kKc = 256, kNc = 1024;
+// 12 accumulators, 2 vectors of B, 1 of A. A block 180 KB, B panel 24 KB (first cache), B block 768 KB.
+constexpr int kMr = 6, kMc = 120, kKc = 384, kNc = 512;
 }  // namespace
 }  // namespace nnefrun::kernels
 

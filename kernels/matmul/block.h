@@ -22,14 +22,16 @@ struct MatmulBlock {
   int64_t row = 0, column = 0;         // of c[0] in the whole result: for bias and residual
 };
 
-// y[j] (+)= sum over p of x[p] * W[p,j] for one k block.
+// y[i,j] (+)= sum over p of x[i,p] * W[p,j] for one k block and few rows; W is read about once.
 struct GemvBlock {
-  int64_t n = 0, k = 0;
-  const float* x = nullptr;  // contiguous
+  int64_t m = 1, n = 0, k = 0;
+  const float* x = nullptr;  // contiguous along p
+  int64_t x_row_stride = 0;
   const float* w = nullptr;
   int64_t w_row_stride = 0;  // row-major form: items from p to p + 1, unit column stride
-  int64_t panel = 0;         // packed form: the width of the panels (mr or nr), else 0
+  int64_t panel = 0;         // packed form (REQUIRES: m = 1): the width of the panels (mr or nr), else 0
   float* y = nullptr;
+  int64_t y_row_stride = 0;
   bool load_y = false;
 };
 

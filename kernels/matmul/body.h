@@ -231,30 +231,37 @@ NNEFRUN_INLINE void pack_across(const float* from, int64_t outer_stride, int64_t
   }
 }
 
-// Panels of `width` along the first index, `depth` long: dst[p * width + i] = src[i * outer_stride + p *
-// depth_stride].
+// Panels of kWidth along the first index: dst[panel][p][i] = src[i * outer_stride + p * depth_stride].
 template <int kWidth>
 NNEFRUN_INLINE void pack_panels(const float* src, int64_t outer_stride, int64_t depth_stride, int64_t count,
                                 int64_t depth, float* dst) {
-  for (int64_t i = 0; i < count; i += kWidth, dst += depth * kWidth) {
-    const int64_t width = count - i < kWidth ? count - i : kWidth;
-    const float* from = src + i * outer_stride;
-    if (outer_stride == 1 && width == kWidth && kWidth % kLanes == 0) {
-      for (int64_t p = 0; p < depth; ++p) {
-        NNEFRUN_UNROLL
-        for (int v = 0; v < kWidth; v += kLanes)
-          vstore(dst + p * kWidth + v, vload(from + p * depth_stride + v));
-      }
-      continue;
+  if (outer_stride != 1) {
+    for (int64_t i = 0; i < count; i += kWidth, dst += depth * kWidth) {
+      const int64_t width = count - i < kWidth ? count - i : kWidth;
+      pack_across<kWidth>(src + i * outer_stride, outer_stride, depth_stride, width, depth, dst);
     }
-    if (outer_stride == 1) {
-      for (int64_t p = 0; p < depth; ++p) {
-        for (int64_t j = 0; j < width; ++j) dst[p * kWidth + j] = from[p * depth_stride + j];
-        for (int64_t j = width; j < kWidth; ++j) dst[p * kWidth + j] = 0.0F;
+    return;
+  }
+  // The source runs along the panels: a few of its rows at a time, so that it is read in long runs and the
+  // pieces written to each panel are whole lines.
+  constexpr int64_t kRows = 8;
+  for (int64_t start = 0; start < depth; start += kRows) {
+    const int64_t stop = depth - start < kRows ? depth : start + kRows;
+    float* to = dst + start * kWidth;
+    for (int64_t i = 0; i < count; i += kWidth, to += depth * kWidth) {
+      const int64_t width = count - i < kWidth ? count - i : kWidth;
+      const float* from = src + i + start * depth_stride;
+      float* out = to;
+      for (int64_t p = start; p < stop; ++p, from += depth_stride, out += kWidth) {
+        if (width == kWidth && kWidth % kLanes == 0) {
+          NNEFRUN_UNROLL
+          for (int v = 0; v < kWidth; v += kLanes) vstore(out + v, vload(from + v));
+        } else {
+          for (int64_t j = 0; j < width; ++j) out[j] = from[j];
+          for (int64_t j = width; j < kWidth; ++j) out[j] = 0.0F;
+        }
       }
-      continue;
     }
-    pack_across<kWidth>(from, outer_stride, depth_stride, width, depth, dst);
   }
 }
 void pack_a(const float* a, int64_t row_stride, int64_t col_stride, int64_t rows, int64_t depth, float* dst) {
@@ -307,26 +314,52 @@ NNEFRUN_INLINE void gemv_packed(const GemvBlock& g) {
   for (; j < g.n; j += kWidth) gemv_panels<kWidth, 1>(g, j);
 }
 
-// Rows of W are streamed, kDepth at a time, over a chunk of y that stays in the first cache. The order of
-// additions is that of one accumulator.
+// Rows of W are streamed, kDepth at a time, over a chunk of sums. The order of additions is that of one
+// accumulator.
 template <int kDepth>
-NNEFRUN_INLINE void gemv_rows(const float* x, const float* w, int64_t row_stride, float* y, int64_t n,
-                              bool load) {
+NNEFRUN_INLINE void gemv_rows(const float* x, const float* w, int64_t row_stride, float* sums, int64_t n) {
   V scalars[kDepth];
   NNEFRUN_UNROLL
   for (int d = 0; d < kDepth; ++d) scalars[d] = vset(x[d]);
   int64_t j = 0;
   for (; j + kLanes <= n; j += kLanes) {
-    V sum = load ? vload(y + j) : vset(0.0F);
+    V sum = vload(sums + j);
     NNEFRUN_UNROLL
     for (int d = 0; d < kDepth; ++d) sum = vfma(vload(w + d * row_stride + j), scalars[d], sum);
-    vstore(y + j, sum);
+    vstore(sums + j, sum);
   }
   if (j < n) {
-    V sum = load ? vload_n(y + j, n - j) : vset(0.0F);
+    V sum = vload(sums + j);
     NNEFRUN_UNROLL
     for (int d = 0; d < kDepth; ++d) sum = vfma(vload_n(w + d * row_stride + j, n - j), scalars[d], sum);
-    vstore_n(y + j, sum, n - j);
+    vstore(sums + j, sum);
+  }
+}
+// A few rows of W and the sums of all rows of x stay in the first cache while the rows of x pass over them.
+void gemv_in_place(const GemvBlock& g) {
+  constexpr int kDepth = 8;
+  constexpr int64_t kSums = 3072;
+  float sums[kSums + kLanes];
+  const int64_t room = kSums / g.m / kLanes * kLanes, chunk = g.m == 1 ? 2048 : room < 512 ? room : 512;
+  for (int64_t j = 0; j < g.n; j += chunk) {
+    const int64_t n = g.n - j < chunk ? g.n - j : chunk;
+    for (int64_t i = 0; i < g.m * chunk; ++i) sums[i] = 0.0F;
+    int64_t p = 0;
+    for (; p + kDepth <= g.k; p += kDepth) {
+      const float* w = g.w + p * g.w_row_stride + j;
+      for (int64_t i = 0; i < g.m; ++i) {
+        gemv_rows<kDepth>(g.x + i * g.x_row_stride + p, w, g.w_row_stride, sums + i * chunk, n);
+      }
+    }
+    for (; p < g.k; ++p) {
+      const float* w = g.w + p * g.w_row_stride + j;
+      for (int64_t i = 0; i < g.m; ++i) gemv_rows<1>(g.x + i * g.x_row_stride + p, w, 0, sums + i * chunk, n);
+    }
+    for (int64_t i = 0; i < g.m; ++i) {
+      float* y = g.y + i * g.y_row_stride + j;
+      const float* row = sums + i * chunk;
+      for (int64_t q = 0; q < n; ++q) y[q] = g.load_y ? y[q] + row[q] : row[q];
+    }
   }
 }
 void gemv(const GemvBlock& g) {
@@ -335,22 +368,7 @@ void gemv(const GemvBlock& g) {
   } else if (g.panel == kMr) {
     gemv_packed<kMr>(g);
   } else {
-    constexpr int kDepth = 8;
-    constexpr int64_t kChunk = 2048;
-    for (int64_t j = 0; j < g.n; j += kChunk) {
-      const int64_t n = g.n - j < kChunk ? g.n - j : kChunk;
-      int64_t p = 0;
-      for (; p + kDepth <= g.k; p += kDepth) {
-        gemv_rows<kDepth>(g.x + p, g.w + p * g.w_row_stride + j, g.w_row_stride, g.y + j, n,
-                          p > 0 || g.load_y);
-      }
-      for (; p < g.k; ++p) {
-        gemv_rows<1>(g.x + p, g.w + p * g.w_row_stride + j, g.w_row_stride, g.y + j, n, p > 0 || g.load_y);
-      }
-      if (g.k == 0 && !g.load_y) {
-        for (int64_t i = 0; i < n; ++i) g.y[j + i] = 0.0F;
-      }
-    }
+    gemv_in_place(g);
   }
 }
 

@@ -23,6 +23,8 @@ constexpr int kRowCount = static_cast<int>(sizeof(kRows) / sizeof(kRows[0]));
 constexpr int64_t kSlack = 16;
 // Below this depth a dot product is mostly its final sum across lanes, and packing wins.
 constexpr int64_t kDotDepth = 32;
+// Floats of a matrix that stays in the first caches even when it is read in narrow columns.
+constexpr int64_t kSmallMatrix = 16384;
 
 int64_t round_up(int64_t n, int64_t unit) { return (n + unit - 1) / unit * unit; }
 int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
@@ -85,16 +87,23 @@ struct Product {
     }
   }
 
-  // One row of A, unpacked, times B packed in panels of `panel` or row-major in place.
-  void vector_times(int64_t panel, int64_t panelled) const {
-    const float* x = args.a + args.row_begin * args.a_row_stride;
-    if (args.a_col_stride != 1) {
-      for (int64_t p = 0; p < args.k; ++p) workspace[p] = x[p * args.a_col_stride];
-      x = workspace;
-    }
+  // Few rows of A, unpacked, times B packed in panels of `panel` (one row only) or row-major in place.
+  void vectors_times(int64_t panel, int64_t panelled) const {
     GemvBlock g;
+    const float* x = args.a + args.row_begin * args.a_row_stride;
+    g.x_row_stride = args.a_row_stride;
+    if (args.a_col_stride != 1) {
+      for (int64_t i = 0; i < rows; ++i) {
+        for (int64_t p = 0; p < args.k; ++p)
+          workspace[i * args.k + p] = x[i * args.a_row_stride + p * args.a_col_stride];
+      }
+      x = workspace;
+      g.x_row_stride = args.k;
+    }
+    g.m = rows;
     g.n = columns;
     g.y = c(args.row_begin, args.column_begin);
+    g.y_row_stride = args.c_row_stride;
     g.panel = panel;
     g.w_row_stride = args.b_row_stride;
     int64_t depth = 0;
@@ -265,15 +274,19 @@ void matmul_f32(const MatmulArgs& given, void* workspace, const MatmulKernel& ke
                         args.column_end - args.column_begin,
                         matmul_k_block(kernel, args.k)};
   const bool a_plain = args.packed_a == nullptr, b_plain = args.packed_b == nullptr;
-  if (product.rows == 1 && a_plain && (!b_plain || args.b_col_stride == 1)) {
-    product.vector_times(panel, args.n);
+  if (a_plain && !b_plain && product.rows == 1) {
+    product.vectors_times(panel, args.n);
+  } else if (a_plain && b_plain && product.rows < kThin && args.b_col_stride == 1) {
+    product.vectors_times(0, 0);
   } else if (product.rows < kThin && a_plain && b_plain && args.b_row_stride == 1 && args.k >= kDotDepth) {
     product.dots(false);
   } else if (product.columns < kThin && a_plain && b_plain && args.a_col_stride == 1 && args.k >= kDotDepth) {
     product.dots(true);
   } else {
-    // A matrix that at most two rows of tiles read is not worth a copy.
-    const bool b_in_place = b_plain && args.b_col_stride == 1 && product.rows <= 2 * kernel.mr;
+    // A small matrix that is read only once or twice is not worth a copy; a large one is: its rows are far
+    // apart.
+    const bool b_in_place = b_plain && args.b_col_stride == 1 && product.rows <= 2 * kernel.mr &&
+                            args.b_row_stride * args.k <= kSmallMatrix;
     product.blocks(b_in_place);
   }
 }

@@ -41,7 +41,7 @@ void divide_row(float* y, const float* count, float times, int64_t n) {
 
 extern const PoolKernels NNEFRUN_TABLE(pool);
 const PoolKernels NNEFRUN_TABLE(pool) = {
-    NNEFRUN_STRING(NNEFRUN_ISA), isa::NNEFRUN_ISA, true, max_row, sum_row, divide_row, stage_row,
+    NNEFRUN_STRING(NNEFRUN_ISA), isa::NNEFRUN_ISA, true, max_row, sum_row, divide_row, stage,
 };
 
 }  // namespace nnefrun::kernels

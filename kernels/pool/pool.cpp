@@ -73,9 +73,9 @@ void pool_f32(PoolOp op, const PoolShape& s, const float* x, float* y, void* wor
   const bool ignore = s.border == PoolBorder::ignore, is_max = op == PoolOp::max;
   const float start = is_max ? -std::numeric_limits<float>::infinity() : 0.0F;
   const Parts parts = parts_of(s);
-  StageRow stage;
+  StagePlane stage;
   stage.width = s.in[2];
-  stage.first = -s.pad_before[2];
+  stage.first_column = -s.pad_before[2];
   stage.stride = s.stride[2];
   stage.phases = parts.phases;
   stage.length = parts.length;

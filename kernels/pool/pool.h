@@ -71,7 +71,7 @@ struct PoolKernels {
   void (*sum_row)(const PoolRow&);
   // y[i] = y[i] / (count[i] * times), where the divisor is not 0
   void (*divide_row)(float* y, const float* count, float times, int64_t n);
-  void (*stage)(const StageRow&);
+  void (*stage)(const StagePlane&);
 };
 const PoolKernels& choose_pool(IsaFeatures features = host_isa());
 const PoolKernels* const* pool_rows(int* count);
