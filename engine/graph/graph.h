@@ -129,12 +129,15 @@ class Graph {
   std::vector<std::pair<std::string, Tensor>> properties;
   // Variables that `update` writes: variable node -> outlet of the new value, committed after each run.
   std::vector<std::pair<Outlet, Outlet>> updates;
+  // While updates are still to come: nothing is concluded from the first value of any variable.
+  bool variables_change = false;
 
   // How many nodes and outputs read each result: uses()[node][result].
   std::vector<std::vector<uint32_t>> use_counts() const;
 
  private:
   std::string unique_name(std::string wanted);
+  bool is_changing(Outlet outlet) const;
   std::vector<Node> nodes_;
   std::map<std::string, Outlet, std::less<>> names_;
 };

@@ -81,12 +81,14 @@ Importer::Importer(const Document& document, const ImportSources& sources, const
     for_each_invocation(*assignment.right,
                         [&](const Invocation& i) { has_updates_ = has_updates_ || i.name == "update"; });
   }
+  graph_.variables_change = has_updates_;
 }
 
 Graph Importer::run() {
   Expander expander(document_, *this, {});
   const std::vector<Value> results = expander.run();
   graph_.name = std::string(document_.graph->name);
+  graph_.variables_change = false;  // graph_.updates knows now which ones do
   for (size_t i = 0; i < results.size(); ++i) {
     const std::string name(document_.graph->results[i].name);
     try {
