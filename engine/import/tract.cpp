@@ -113,6 +113,21 @@ std::vector<Value> Importer::tract_unary(const PrimitiveCall& call) {
   return requantized(call, node(call, row, {input}), wanted_type(call));
 }
 
+// Parameters of another float type follow the first argument, as they would in the operation's definition.
+std::vector<Value> Importer::tract_parameters(const PrimitiveCall& call) {
+  const Fact* first = fact_if_wire(call.arguments[0]);
+  if (first == nullptr || !is_float(first->dtype)) return generic(call);
+  const DataType type = first->dtype;
+  PrimitiveCall cast_call = call;
+  for (Value& argument : cast_call.arguments) {
+    const Fact* f = fact_if_wire(argument);
+    if (f != nullptr && is_float(f->dtype) && f->dtype != type) {
+      argument = add_entry(cast(call, wire(argument), type));
+    }
+  }
+  return generic(cast_call);
+}
+
 std::vector<Value> Importer::tract_select(const PrimitiveCall& call) {
   const Value &condition = call.arguments[0], &a = call.arguments[1], &b = call.arguments[2];
   if (condition.is_logical()) return {condition.as_logical() ? a : b};
@@ -686,6 +701,9 @@ Importer::Adapter Importer::find_adapter(std::string_view name, Dialect dialect)
                            "tract_shl",
                            "tract_shr"}) {
       table.emplace(op, &Importer::tract_binary);
+    }
+    for (const char* op : {"batch_normalization", "clamp", "prelu"}) {
+      table.emplace(op, &Importer::tract_parameters);
     }
     for (const char* op : {"round", "recip", "square", "tract_core_bitnot"})
       table.emplace(op, &Importer::tract_unary);
