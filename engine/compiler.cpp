@@ -1,5 +1,6 @@
 #include "engine/compiler.h"
 
+#include <algorithm>
 #include <chrono>
 
 #include "engine/import/importer.h"
@@ -56,10 +57,11 @@ Graph load_graph(const Archive& archive, const CompileOptions& options, Dialect*
   return import_graph(document, archive, options);
 }
 
-Graph rewrite_graph(Graph graph, Stage stage, const CompileOptions& options) {
-  RewriteOptions rewrite;
-  rewrite.disabled = options.disabled;
-  rewrite.max_rewrites = options.max_rewrites;
+namespace {
+
+// `rewrite` counts down over the graph and the bodies inside it.
+Graph rewritten(Graph graph, Stage stage, const CompileOptions& options, RewriteOptions& rewrite,
+                int64_t* total) {
   // One wrapper gives every pass its name, its time, its count and its switch.
   const auto pass = [&](const std::string& name, const std::function<Graph(Graph, int64_t*)>& run) {
     for (const std::string& disabled : options.disabled) {
@@ -69,6 +71,7 @@ Graph rewrite_graph(Graph graph, Stage stage, const CompileOptions& options) {
     const auto start = std::chrono::steady_clock::now();
     int64_t applied = 0;
     graph = run(std::move(graph), &applied);
+    *total += applied;
     const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
     if (options.after_pass) options.after_pass(name, graph, applied, seconds.count());
   };
@@ -77,6 +80,17 @@ Graph rewrite_graph(Graph graph, Stage stage, const CompileOptions& options) {
   // What nothing reads goes first, so that no rule looks at it.
   pass("dead-nodes", [](Graph g, int64_t*) { return without_dead_nodes(g); });
   pass("common-subexpressions", [](Graph g, int64_t* n) { return without_repetitions(g, n); });
+  // Bodies of loops and sub-models are graphs of their own; they are not reported pass by pass.
+  const bool has_bodies = std::any_of(graph.nodes().begin(), graph.nodes().end(),
+                                      [](const Node& node) { return !node.bodies.empty(); });
+  if (has_bodies) {
+    pass("bodies", [&](const Graph& g, int64_t* n) {
+      CompileOptions inside = options;
+      inside.after_pass = nullptr;
+      return with_rewritten_bodies(
+          g, [&](Graph body) { return rewritten(std::move(body), stage, inside, rewrite, n); });
+    });
+  }
   // Constants are folded, what does nothing is removed, spelled-out operators get their names back.
   pass("declutter",
        [&](Graph g, int64_t* n) { return apply_rewrites(std::move(g), declutter_rewrites(), rewrite, n); });
@@ -88,6 +102,16 @@ Graph rewrite_graph(Graph graph, Stage stage, const CompileOptions& options) {
   pass("common-subexpressions-2", [](Graph g, int64_t* n) { return without_repetitions(g, n); });
   pass("dead-nodes-2", [](Graph g, int64_t*) { return without_dead_nodes(g); });
   return graph;
+}
+
+}  // namespace
+
+Graph rewrite_graph(Graph graph, Stage stage, const CompileOptions& options) {
+  RewriteOptions rewrite;
+  rewrite.disabled = options.disabled;
+  rewrite.max_rewrites = options.max_rewrites;
+  int64_t total = 0;
+  return rewritten(std::move(graph), stage, options, rewrite, &total);
 }
 
 std::shared_ptr<const CompiledModel> compile_graph(Graph graph, const CompileOptions& options,

@@ -82,6 +82,22 @@ std::optional<Patch> clamp_from_min(const RewriteContext& c) {
   return replace_by("clamp", {low->other, low->bound, high->bound});
 }
 
+// relu moves a lower bound below 0 up to 0.
+std::optional<Patch> clamp_of_relu(const RewriteContext& c) {
+  const Node& node = c.node();
+  const Node* relu = c.producer(node.inputs[0], "relu", true);
+  const auto low = c.scalar(node.inputs[1]), high = c.scalar(node.inputs[2]);
+  if (relu == nullptr || !low || !high || !(*low <= *high) || !(*high >= 0) || !is_plain_f32(node.facts[0]) ||
+      !c.fact(node.inputs[0]).same_type(node.facts[0])) {
+    return std::nullopt;
+  }
+  if (*low >= 0) return replace_by("clamp", {relu->inputs[0], node.inputs[1], node.inputs[2]});
+  Patch patch;
+  const PatchWire zero = patch.constant(Tensor::scalar(0.0F), node.result_names[0] + "_low");
+  patch.results = {patch.add("clamp", {Patch::tap(relu->inputs[0]), zero, Patch::tap(node.inputs[2])})};
+  return patch;
+}
+
 // ---- products with a function of the same x ----
 
 // x * sigmoid(x)
@@ -295,8 +311,6 @@ std::optional<Patch> division_by_power_of_two(const RewriteContext& c) {
 }
 
 constexpr Rewrite kRewrites[] = {
-    {"relu-of-max", "max", "max(x, 0) => relu(x)", relu},
-    {"relu-of-fmax", "nnefrun_fmax", "nnefrun_fmax(x, 0) => relu(x)", relu},
     {"clamp-of-max", "max", "max(min(x, b), a) => clamp(x, a, b) for numbers a <= b", clamp_from_max},
     {"clamp-of-fmax", "nnefrun_fmax",
      "nnefrun_fmax(nnefrun_fmin(x, b), a) => clamp(x, a, b) for numbers a <= b", clamp_from_max},
@@ -305,6 +319,10 @@ constexpr Rewrite kRewrites[] = {
     {"clamp-of-fmin", "nnefrun_fmin",
      "nnefrun_fmin(nnefrun_fmax(x, a), b) => clamp(x, a, b) for numbers a <= b; NaN becomes b, not a",
      clamp_from_min},
+    {"clamp-of-relu", "clamp",
+     "clamp(relu(x), a, b) => clamp(x, max(a, 0), b) for numbers b >= 0; NaN as above", clamp_of_relu},
+    {"relu-of-max", "max", "max(x, 0) => relu(x)", relu},
+    {"relu-of-fmax", "nnefrun_fmax", "nnefrun_fmax(x, 0) => relu(x)", relu},
     {"silu", "mul", "x * sigmoid(x) => silu(x)", silu},
     {"gelu", "mul",
      "0.5 * x * (1 + erf(x / sqrt(2))) => nnefrun_gelu(x); also the form with tanh; factors in any order",

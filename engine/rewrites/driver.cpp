@@ -223,6 +223,24 @@ Graph apply_rewrites(Graph graph, const std::vector<const Rewrite*>& rewrites, R
 
 namespace {
 
+// Everything of a graph but its nodes and what names them.
+Graph empty_like(const Graph& graph) {
+  Graph out;
+  out.name = graph.name;
+  out.symbols = graph.symbols;
+  out.assertions = graph.assertions;
+  out.properties = graph.properties;
+  return out;
+}
+
+// The interface and the updates of `graph`, whose nodes are in `out` under new indices.
+void copy_interface(const Graph& graph, const std::vector<uint32_t>& moved, Graph& out) {
+  const auto map = [&](Outlet outlet) { return Outlet{moved[outlet.node], outlet.result}; };
+  for (const Outlet& input : graph.inputs) out.inputs.push_back(map(input));
+  for (const GraphOutput& output : graph.outputs) out.outputs.push_back({map(output.outlet), output.name});
+  for (const auto& update : graph.updates) out.updates.emplace_back(map(update.first), map(update.second));
+}
+
 std::string attribute_key(const Attribute& a) {
   switch (a.value.index()) {
     case 1: return std::get<bool>(a.value) ? "T" : "F";
@@ -243,12 +261,22 @@ std::string attribute_key(const Attribute& a) {
 
 }  // namespace
 
+Graph with_rewritten_bodies(const Graph& graph, const std::function<Graph(Graph)>& rewrite) {
+  Graph out = empty_like(graph);
+  std::vector<uint32_t> moved(graph.nodes().size());
+  for (uint32_t i = 0; i < graph.nodes().size(); ++i) {
+    Node node = graph.node(i);
+    for (auto& body : node.bodies) body = std::make_shared<const Graph>(rewrite(*body));
+    std::vector<Outlet> inputs;
+    for (const Outlet& input : node.inputs) inputs.push_back({moved[input.node], input.result});
+    moved[i] = out.add_copy(node, std::move(inputs)).node;
+  }
+  copy_interface(graph, moved, out);
+  return out;
+}
+
 Graph without_repetitions(const Graph& graph, int64_t* merged) {
-  Graph out;
-  out.name = graph.name;
-  out.symbols = graph.symbols;
-  out.assertions = graph.assertions;
-  out.properties = graph.properties;
+  Graph out = empty_like(graph);
   std::unordered_map<std::string, uint32_t> known;
   std::vector<uint32_t> moved(graph.nodes().size());
   for (uint32_t i = 0; i < graph.nodes().size(); ++i) {
@@ -273,10 +301,7 @@ Graph without_repetitions(const Graph& graph, int64_t* merged) {
     }
     moved[i] = out.add_copy(node, std::move(inputs)).node;
   }
-  const auto map = [&](Outlet outlet) { return Outlet{moved[outlet.node], outlet.result}; };
-  for (const Outlet& input : graph.inputs) out.inputs.push_back(map(input));
-  for (const GraphOutput& output : graph.outputs) out.outputs.push_back({map(output.outlet), output.name});
-  for (const auto& update : graph.updates) out.updates.emplace_back(map(update.first), map(update.second));
+  copy_interface(graph, moved, out);
   return out;
 }
 

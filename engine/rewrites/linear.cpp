@@ -270,9 +270,11 @@ bool is_column_bias(const Fact& bias, const Fact& result) {
   return std::all_of(bias.shape.begin(), bias.shape.end() - 1, [](const Dim& d) { return d.is(1); });
 }
 
+// Products in f32, packed weights included.
 bool is_f32_product(const RewriteContext& c, const Node& node) {
-  return is_plain_f32(c.fact(node.inputs[0])) && is_plain_f32(c.fact(node.inputs[1])) &&
-         is_plain_f32(node.facts[0]);
+  const Fact& weights = c.fact(node.inputs[1]);
+  return is_plain_f32(c.fact(node.inputs[0])) &&
+         (is_plain_f32(weights) || is_block_quantized(weights.dtype)) && is_plain_f32(node.facts[0]);
 }
 
 std::optional<Patch> linear_as_matmul(const RewriteContext& c) {

@@ -16,8 +16,8 @@ std::vector<const Rewrite*> joined(std::initializer_list<std::span<const Rewrite
 }  // namespace
 
 std::vector<const Rewrite*> declutter_rewrites() {
-  return joined(
-      {constant_rewrites(), identity_rewrites(), axes_rewrites(), activation_rewrites(), norm_rewrites()});
+  return joined({constant_rewrites(), identity_rewrites(), axes_rewrites(), activation_rewrites(),
+                 norm_rewrites(), einsum_rewrites()});
 }
 
 std::vector<const Rewrite*> optimize_rewrites() { return joined({linear_rewrites()}); }

@@ -126,12 +126,13 @@ std::optional<Patch> layer_norm_scale(const RewriteContext& c) { return layer_no
 std::optional<Patch> layer_norm_offset(const RewriteContext& c) { return layer_norm_parameter(c, false); }
 
 constexpr Rewrite kRewrites[] = {
-    {"rms-norm", "mul", "x * rsqrt(mean(x * x) + eps) => tract_core_rms_norm(x, axis, eps)", rms_norm},
-    {"rms-norm-of-div", "div", "x / sqrt(mean(x * x) + eps) => tract_core_rms_norm(x, axis, eps)", rms_norm},
+    // Layer norms first: with the mean taken off, what is left of one is a root mean square.
     {"layer-norm", "mul",
      "(x - mean) * rsqrt(mean((x - mean) ^ 2) + eps) => nnefrun_layer_norm(x, axes, eps)", layer_norm},
     {"layer-norm-of-div", "div", "(x - mean) / sqrt(variance + eps) => nnefrun_layer_norm(x, axes, eps)",
      layer_norm},
+    {"rms-norm", "mul", "x * rsqrt(mean(x * x) + eps) => tract_core_rms_norm(x, axis, eps)", rms_norm},
+    {"rms-norm-of-div", "div", "x / sqrt(mean(x * x) + eps) => tract_core_rms_norm(x, axis, eps)", rms_norm},
     {"layer-norm-scale", "mul", "nnefrun_layer_norm(x) * scale => nnefrun_layer_norm(x, scale)",
      layer_norm_scale},
     {"layer-norm-offset", "add",

@@ -87,6 +87,7 @@ std::span<const Rewrite> axes_rewrites();        // transposes, reshapes, squeez
 std::span<const Rewrite> activation_rewrites();  // spelled-out activations
 std::span<const Rewrite> linear_rewrites();      // convolutions and products with their neighbours
 std::span<const Rewrite> norm_rewrites();        // layer and rms normalisation
+std::span<const Rewrite> einsum_rewrites();      // products over named axes
 
 // Declutter first: what makes the graph say less. Optimise then: what fuses operators into the engine's own.
 std::vector<const Rewrite*> declutter_rewrites();
@@ -102,6 +103,9 @@ struct RewriteOptions {
 // rest within a bound on rounds is Error[rewrite-loop] naming the rule that still applies.
 Graph apply_rewrites(Graph graph, const std::vector<const Rewrite*>& rewrites, RewriteOptions& options,
                      int64_t* applied);
+
+// The graph with the bodies of its loops and sub-models replaced by what `rewrite` makes of them.
+Graph with_rewritten_bodies(const Graph& graph, const std::function<Graph(Graph)>& rewrite);
 
 // Equal nodes become one (common sub-expressions); named "common-subexpressions" in --disable.
 Graph without_repetitions(const Graph& graph, int64_t* merged);
