@@ -77,6 +77,7 @@ bool lower_conv(PlanBuilder& b, const Graph& graph, uint32_t index) {
   const Fact &x = graph.fact(node.inputs[0]), &filter = graph.fact(node.inputs[1]);
   const int spatial = x.rank() - 2;
   if (spatial < 1 || spatial > 3 || !filter.constant || r.string("border") != "constant") return false;
+  if (!has_known_window(r)) return false;
   for (const Outlet& input : node.inputs) {
     if (!is_f32(graph, input)) return false;
   }

@@ -133,6 +133,7 @@ bool lower_pool(PlanBuilder& b, const Graph& graph, uint32_t index) {
   if (!is_f32(graph, node)) return false;
   const NodeReader r = read(node);
   const DimShape& shape = graph.fact(node.inputs[0]).shape;
+  if (!has_known_window(r)) return false;
   const auto size = r.integers("size");
   const std::string& border = r.string("border");
   const size_t spatial = shape.size() - 2;

@@ -1,6 +1,17 @@
 #include "engine/ops/window_dims.h"
 
+#include <algorithm>
+
 namespace nnefrun {
+
+bool has_known_window(const NodeReader& r) {
+  for (const char* name : {"size", "stride", "dilation"}) {
+    if (r.signature().attribute_index(name) < 0) continue;
+    const auto dims = r.dims(name);
+    if (!std::all_of(dims.begin(), dims.end(), [](const Dim& d) { return d.is_constant(); })) return false;
+  }
+  return true;
+}
 
 WindowDims window_dims(const NodeReader& r, const std::vector<Dim>& in, const std::vector<int64_t>& size) {
   WindowDims w;
