@@ -12,9 +12,6 @@ namespace {
 
 constexpr std::initializer_list<Border> kPoolBorders = {Border::constant, Border::replicate, Border::reflect,
                                                         Border::reflect_even, Border::ignore};
-constexpr std::initializer_list<Border> kSampleBorders = {Border::constant, Border::replicate,
-                                                          Border::reflect, Border::reflect_even};
-
 // ---- inference ----
 
 // The window of a pool lists every axis, batch and channel included.
@@ -118,7 +115,7 @@ void check_index(const InferContext& c, const DimShape& expected) {
 
 std::vector<Fact> infer_sample(InferContext& c) {
   const Fact& input = c.input("input");
-  const DimShape shape = pooled_shape(c, comparable_input(c), kSampleBorders);
+  const DimShape shape = pooled_shape(c, comparable_input(c), kPoolBorders);
   check_index(c, shape);
   return {same_items(input, shape)};
 }
@@ -393,7 +390,7 @@ int64_t tap_offset(const NodeReader& c, const Pool& p, const std::vector<int64_t
 std::vector<Tensor> eval_sample(EvalContext& c) {
   const Tensor& input = c.input("input");
   const Tensor& index = c.input("index");
-  const Pool p = pool_over(c, input, kSampleBorders);
+  const Pool p = pool_over(c, input, kPoolBorders);
   check_index_shape(c, index, p.down);
   const int64_t volume = p.volume();
   Tensor out = Tensor::uninitialized(input.dtype(), p.down);
@@ -403,7 +400,13 @@ std::vector<Tensor> eval_sample(EvalContext& c) {
     const T* items = input.data<T>();
     T* results = out.mutable_data<T>();
     for_each_cell(p.down, [&](const std::vector<int64_t>& cell, int64_t i) {
-      const int64_t offset = tap_offset(c, p, cell, checked_tap(c, index, i, volume));
+      const int64_t tap = checked_tap(c, index, i, volume);
+      const int64_t offset = tap_offset(c, p, cell, tap);
+      if (offset == kOutside && p.spec.border == Border::ignore) {
+        throw c.fail("index-out-of-range",
+                     c.signature().name + ": index " + std::to_string(tap) +
+                         " names a cell outside of the input, which the border ignores");
+      }
       results[i] = offset == kOutside ? narrow<T>(static_cast<ComputeType<T>>(outside)) : items[offset];
     });
   });
