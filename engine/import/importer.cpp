@@ -453,6 +453,11 @@ std::vector<Value> Importer::generic_as(
       counts.push_back(static_cast<uint32_t>(items.size()));
     } else {
       inputs.push_back(wire(value, literal_type_for(signature, parameter, value, type)));
+      // In tract's dialect a stored tensor of another float type follows the others (tract-opl 2.10).
+      const Fact& given = fact(inputs.back());
+      if (document_.dialect == Dialect::tract && type && is_float(*type) && is_float(given.dtype) && given.constant) {
+        inputs.back() = cast(call, inputs.back(), *type);
+      }
       counts.push_back(1);
     }
   }

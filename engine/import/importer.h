@@ -149,6 +149,7 @@ class Importer : public Sink {
   std::vector<Value> tract_slice(const PrimitiveCall& call);
   std::vector<Value> tract_concat(const PrimitiveCall& call);
   std::vector<Value> tract_tile(const PrimitiveCall& call);
+  std::vector<Value> tract_unsqueeze(const PrimitiveCall& call);
   std::vector<Value> tract_conv(const PrimitiveCall& call);
   std::vector<Value> tract_deconv(const PrimitiveCall& call);
   std::vector<Value> tract_pool(const PrimitiveCall& call);

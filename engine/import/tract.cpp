@@ -65,7 +65,8 @@ DataType Importer::promoted(const PrimitiveCall& call, const Value& a, const Val
   if (single(*fa)) return fb->dtype;
   if (single(*fb)) return fa->dtype;
   const auto constant = [&](const Value& v) {
-    return graph_.node(*entry(v.as_wire()).outlet).op->name == "variable";
+    const Outlet outlet = *entry(v.as_wire()).outlet;
+    return graph_.node(outlet).op->name == "variable" || fact(outlet).constant != nullptr;
   };
   if (constant(a)) return fb->dtype;
   if (constant(b)) return fa->dtype;
@@ -372,13 +373,33 @@ std::vector<Value> Importer::tract_concat(const PrimitiveCall& call) {
   return {named(call, node(call, call.name, inputs, {Attribute(integers(call, "axis").at(0))}))};
 }
 
+// tract inserts the axes one after the other, lowest first, so that one may be listed twice.
+std::vector<Value> Importer::tract_unsqueeze(const PrimitiveCall& call) {
+  const Outlet input = wire(call.arguments[0]);
+  std::vector<int64_t> axes = integers(call, "axes");
+  std::sort(axes.begin(), axes.end());
+  if (std::adjacent_find(axes.begin(), axes.end()) == axes.end()) return generic(call);
+  std::vector<bool> fresh(static_cast<size_t>(fact(input).rank()), false);
+  for (const int64_t axis : axes) {
+    if (axis < 0 || axis > static_cast<int64_t>(fresh.size())) return generic(call);  // which refuses it
+    fresh.insert(fresh.begin() + axis, true);
+  }
+  std::vector<int64_t> positions;
+  for (size_t i = 0; i < fresh.size(); ++i) {
+    if (fresh[i]) positions.push_back(static_cast<int64_t>(i));
+  }
+  return {named(call, node(call, "unsqueeze", {input}, {Attribute::of_ints(positions)}))};
+}
+
 std::vector<Value> Importer::tract_tile(const PrimitiveCall& call) {
   const Value& repeats = call.argument("repeats");
   if (symbolic(repeats)) {
     const Outlet input = wire(call.arguments[0]);
     return {named(call, node(call, "tile", {input}, {Attribute::of_dims(dims(call, "repeats"))}))};
   }
-  return generic(call);
+  const Outlet input = wire(call.arguments[0]);
+  const Outlet counts = cast(call, wire(repeats, DataType::i64), DataType::i64);
+  return {named(call, node(call, "nnefrun_dyn_tile", {input, counts}))};
 }
 
 std::vector<Value> Importer::tract_pad(const PrimitiveCall& call) {
@@ -661,6 +682,7 @@ Importer::Adapter Importer::find_adapter(std::string_view name, Dialect dialect)
         {"concat", &Importer::tract_concat},
         {"stack", &Importer::tract_concat},
         {"tile", &Importer::tract_tile},
+        {"unsqueeze", &Importer::tract_unsqueeze},
         {"pad", &Importer::tract_pad},
         {"conv", &Importer::tract_conv},
         {"deconv", &Importer::tract_deconv},
