@@ -68,9 +68,12 @@ std::optional<Patch> fold(const RewriteContext& c) {
   if (!is_foldable(node)) return std::nullopt;
   std::vector<Tensor> values = values_of(c);
   if (values.empty()) return std::nullopt;
+  // What is made of one stored tensor keeps the name that people know.
+  const bool keeps_name = node.inputs.size() == 1 && c.graph.node(node.inputs[0]).op->name == "variable";
   Patch patch;
   for (size_t r = 0; r < values.size(); ++r) {
-    patch.results.push_back(patch.constant(std::move(values[r]), node.result_names[r], node.facts[r].quant));
+    const std::string& name = keeps_name ? c.graph.name_of(node.inputs[0]) : node.result_names[r];
+    patch.results.push_back(patch.constant(std::move(values[r]), name, node.facts[r].quant));
   }
   return patch;
 }

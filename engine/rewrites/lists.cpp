@@ -17,7 +17,7 @@ std::vector<const Rewrite*> joined(std::initializer_list<std::span<const Rewrite
 
 std::vector<const Rewrite*> declutter_rewrites() {
   return joined({constant_rewrites(), identity_rewrites(), axes_rewrites(), activation_rewrites(),
-                 norm_rewrites(), einsum_rewrites()});
+                 norm_rewrites(), einsum_rewrites(), attention_rewrites()});
 }
 
 std::vector<const Rewrite*> optimize_rewrites() { return joined({linear_rewrites()}); }

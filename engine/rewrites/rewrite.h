@@ -88,6 +88,7 @@ std::span<const Rewrite> activation_rewrites();  // spelled-out activations
 std::span<const Rewrite> linear_rewrites();      // convolutions and products with their neighbours
 std::span<const Rewrite> norm_rewrites();        // layer and rms normalisation
 std::span<const Rewrite> einsum_rewrites();      // products over named axes
+std::span<const Rewrite> attention_rewrites();   // repeated heads, expansions that broadcasting does
 
 // Declutter first: what makes the graph say less. Optimise then: what fuses operators into the engine's own.
 std::vector<const Rewrite*> declutter_rewrites();
