@@ -603,10 +603,20 @@ Value Importer::external_of(const PrimitiveCall& call, DataType type,
       throw fail(call, "shape-negative",
                  "extent " + extent.to_string() + " of shape " + to_string(f.shape) + " is negative");
     }
+    if (extent.is(0) && document_.dialect == Dialect::khronos) {
+      throw fail(call, "shape-empty", "shape " + to_string(f.shape) + " has an extent of 0, but all must be positive");
+    }
   }
   if (f.shape.size() > static_cast<size_t>(kMaxRank)) {
     throw fail(call, "rank-limit",
                "rank " + std::to_string(f.shape.size()) + " is more than " + std::to_string(kMaxRank));
+  }
+  if (const auto shape = f.static_shape()) {
+    try {
+      byte_size_of(type, *shape);
+    } catch (const Error& error) {
+      throw fail(call, error.code(), error.message());
+    }
   }
   std::string name = call.result_names.empty() ? std::string() : call.result_names[0];
   if (name.empty() || graph_.has_name(name)) name = name.empty() ? "input" : name;
