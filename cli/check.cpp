@@ -60,10 +60,12 @@ std::map<std::string, Place> labels_of(const Document& document) {
 }
 
 void check_tensors(const Document& document, const Archive& archive, Findings& findings) {
+  TensorFileOptions files;
+  files.legacy = !document.strict;
   for (const auto& label : labels_of(document)) {
     const SourceLocation where = document.locate(label.second);
     try {
-      if (!archive.tensor(label.first)) {
+      if (!archive.tensor(label.first, files)) {
         findings.add(Error("variable-missing", "variable: there is no tensor `" + label.first + "`", where)
                          .note("the archive should hold a member `" + label.first + ".dat`"));
       }

@@ -146,7 +146,14 @@ Archive open_archive(const Options& options) {
       limits.max_total_bytes = std::min(limits.max_total_bytes, *options.limits.memory);
       limits.max_member_bytes = std::min(limits.max_member_bytes, *options.limits.memory);
     }
-    return Archive::open(options.model, limits);
+    try {
+      return Archive::open(options.model, limits);
+    } catch (Error& error) {
+      const bool is_word = options.model.find_first_of("./") == std::string::npos;
+      if (is_word && error.code() == "file-unreadable")
+        error.note("it is no verb either; the verbs are: " + verb_names());
+      throw;
+    }
   });
 }
 

@@ -33,11 +33,16 @@ int ops_verb(const Options& options) {
   std::sort(ops.begin(), ops.end(), [](const OpDef* a, const OpDef* b) { return a->name < b->name; });
   nlohmann::ordered_json list = nlohmann::ordered_json::array();
   std::string text;
+  int listed = 0, tuned_count = 0;
   for (const OpDef* op : ops) {
-    const FragmentDefinition* declaration = find_standard(op->name, Dialect::engine);
+    const bool all = options.dialect == Dialect::automatic;
+    const FragmentDefinition* declaration = find_standard(op->name, all ? Dialect::engine : options.dialect);
+    if (declaration == nullptr && !all) continue;
+    ++listed;
     const std::string signature = declaration != nullptr ? signature_text(*declaration) : "";
     const std::string file = declaration != nullptr ? std::string(standard_file_of(*declaration)) : "";
     const bool tuned = op->lower != nullptr;
+    tuned_count += tuned ? 1 : 0;
     list.push_back({{"name", op->name},
                     {"signature", signature},
                     {"declared_in", file},
@@ -47,11 +52,9 @@ int ops_verb(const Options& options) {
     text += std::string(tuned ? "* " : "  ") + std::string(op->name) + signature + "  [" + file +
             (op->stateful ? ", keeps state" : "") + "]\n";
   }
-  const auto tuned =
-      std::count_if(ops.begin(), ops.end(), [](const OpDef* op) { return op->lower != nullptr; });
   print_out(options.json
                 ? list.dump(1) + "\n"
-                : text + std::to_string(ops.size()) + " operations, " + std::to_string(tuned) +
+                : text + std::to_string(listed) + " operations, " + std::to_string(tuned_count) +
                       " with a tuned kernel (*); the others, and those whose sizes no kernel takes, run by "
                       "evaluation\n");
   return kDone;

@@ -1,180 +1,17 @@
 #include "cli/options.h"
 
-#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cmath>
 #include <cstring>
 #include <filesystem>
 
+#include "cli/flags.h"
 #include "cli/version.h"
 
 namespace nnefrun::cli {
 namespace {
 
-struct VerbRow {
-  Verb verb;
-  const char* name;
-  const char* meaning;
-  const char* examples;
-};
-
-constexpr VerbRow kVerbs[] = {
-    {Verb::run, "run", "Run a model (the word `run` may be left out).",
-     "Examples:\n"
-     "  nnefrun model.nnef.tgz --input x.npy\n"
-     "  nnefrun model.nnef.tgz --input image=cat.npy --top 5 --labels labels.txt\n"
-     "  nnefrun model.nnef.tgz --input in.npz --output out.npz\n"
-     "  nnefrun model.nnef.tgz --input in.npz --expect ref.npz --rtol 1e-3 --atol 1e-4\n"
-     "  nnefrun model.nnef.tgz --input random --set S=16\n"
-     "  nnefrun decoder.nnef.tgz --steps in-0.npz in-1.npz --feedback k_out=k --output out.npz\n"
-     "  cat model.tgz | nnefrun - --input x.npy\n"
-     "Exit status: 0 done, 1 results differ from --expect, 2 wrong usage, 3 the model cannot be loaded,\n"
-     "4 the run was refused or failed.\n"},
-    {Verb::check, "check", "Say everything that is wrong with a model, and what it needs.",
-     "Examples:\n"
-     "  nnefrun check model.nnef.tgz\n"
-     "  nnefrun check folder/graph.nnef --dialect khronos\n"
-     "  nnefrun check model.nnef.tgz --json-errors\n"
-     "Exit status: 0 nothing is wrong, 2 wrong usage, 3 at least one error.\n"},
-    {Verb::info, "info",
-     "Inputs, outputs, symbols, state, operators, parameters, MACs and memory of a model.",
-     "Examples:\n"
-     "  nnefrun info model.nnef.tgz\n"
-     "  nnefrun info model.nnef.tgz --set S=128 --json\n"},
-    {Verb::print, "print", "Print the graph as NNEF text at a stage of the pipeline.",
-     "Examples:\n"
-     "  nnefrun print model.nnef.tgz\n"
-     "  nnefrun print model.nnef.tgz --stage optimized --disable conv-fuse-activation\n"},
-    {Verb::bench, "bench", "Time a model.",
-     "Examples:\n"
-     "  nnefrun bench model.nnef.tgz --input x.npy --min-time 3\n"
-     "  nnefrun bench model.nnef.tgz --input random --set S=16 --json\n"
-     "Take the median of several runs on a quiet machine; --json prints one object for scripts.\n"},
-    {Verb::profile, "profile", "Say where the time goes, by node and by operator.",
-     "Examples:\n"
-     "  nnefrun profile model.nnef.tgz --input x.npy\n"
-     "  nnefrun profile model.nnef.tgz --input random --no-optimize --json\n"},
-    {Verb::ops, "ops", "List the operations with their signatures and which of them have a tuned kernel.",
-     "Examples:\n"
-     "  nnefrun ops\n"
-     "  nnefrun ops --json\n"},
-    {Verb::kernels, "kernels",
-     "List the kernels in this build; those that this machine would use are marked with *.",
-     "Examples:\n"
-     "  nnefrun kernels\n"
-     "  nnefrun kernels --isa avx2\n"},
-};
-
-const VerbRow* find_verb(std::string_view name) {
-  for (const VerbRow& row : kVerbs) {
-    if (name == row.name) return &row;
-  }
-  return nullptr;
-}
-
-std::string verb_names() {
-  std::string out;
-  for (const VerbRow& row : kVerbs) out += (out.empty() ? "" : ", ") + std::string(row.name);
-  return out;
-}
-
 Error usage(std::string message) { return Error("usage", std::move(message)); }
-
-// What CLI11 fills in before it is interpreted.
-struct Raw {
-  std::string dialect = "auto", accuracy = "exact", via_text, stage = "parsed";
-  std::vector<std::string> symbols, feedback;
-  std::string limit_memory, limit_archive, limit_member, limit_text, limit_members, limit_nodes;
-  bool no_optimize = false;
-};
-
-bool has_model(Verb verb) { return verb != Verb::ops && verb != Verb::kernels; }
-bool has_inputs(Verb verb) { return verb == Verb::run || verb == Verb::bench || verb == Verb::profile; }
-
-void add_flags(CLI::App& app, Verb verb, Options& o, Raw& raw) {
-  // One value each time the flag is given, so that what follows is never swallowed.
-  const auto repeated = [&](const char* names, std::vector<std::string>& into, const char* help) {
-    return app.add_option(names, into, help)->allow_extra_args(false)->type_size(1);
-  };
-  app.add_flag("--json-errors", o.json_errors, "Errors as JSON, one object a line");
-  if (verb != Verb::run && verb != Verb::check && verb != Verb::print) {
-    app.add_flag("--json", o.json, "The report as JSON");
-  }
-  if (has_inputs(verb) || verb == Verb::kernels || verb == Verb::info) {
-    app.add_option("--isa", o.isa,
-                   "Force an instruction set (also NNEFRUN_ISA); `nnefrun kernels` lists them");
-  }
-  if (!has_model(verb)) return;
-
-  app.add_option(
-      "MODEL", o.model,
-      "A .nnef.tgz, .tgz, .tar.gz, .tar, a folder, the path of a graph.nnef, or - for standard input");
-  app.add_option("--graph", o.graph, "Which *.nnef of an archive that holds several");
-  app.add_option("--dialect", raw.dialect, "auto, khronos (strict) or tract [auto]");
-  repeated("--set", raw.symbols, "NAME=VALUE: the value of a symbol (else from the inputs' shapes)");
-
-  const char* limits = "Limits (K, M, G, T are powers of 1024)";
-  app.add_option("--limit-memory", raw.limit_memory, "Bytes of arena, scratch and inputs [3/4 of the memory]")
-      ->group(limits);
-  app.add_option("--limit-archive", raw.limit_archive, "Bytes of all members, unpacked [64G]")->group(limits);
-  app.add_option("--limit-member", raw.limit_member, "Bytes of one member, unpacked [32G]")->group(limits);
-  app.add_option("--limit-members", raw.limit_members, "Number of members [100000]")->group(limits);
-  app.add_option("--limit-text", raw.limit_text, "Bytes of the graph's text [256M]")->group(limits);
-  app.add_option("--limit-nodes", raw.limit_nodes, "Nodes of the expanded graph [1000000]")->group(limits);
-
-  const char* compiling = "Compiling";
-  if (has_inputs(verb) || verb == Verb::print || verb == Verb::info) {
-    repeated("--disable", o.disabled, "A rewrite or pass that is not applied (repeatable)")->group(compiling);
-    app.add_option("--max-rewrites", o.max_rewrites, "Stop rewriting after so many patches")
-        ->group(compiling);
-    app.add_option("--dump-after", o.dump_after,
-                   "Print the graph after that pass to standard error; `all`: after each")
-        ->group(compiling);
-  }
-  if (has_inputs(verb) || verb == Verb::info) {
-    app.add_flag("--no-optimize", raw.no_optimize, "The naive evaluation, the oracle")->group(compiling);
-    app.add_flag("--via-text{optimized}", raw.via_text,
-                 "--via-text[=STAGE]: print the graph at that stage, read the text again and use that")
-        ->group(compiling);
-    app.add_option("--accuracy", raw.accuracy,
-                   "exact, or fast: products with Q4_0 and Q8_0 weights may quantise activations [exact]")
-        ->group(compiling);
-    app.add_option("--threads", o.threads, "Threads, 1 to 256 [1]");
-  }
-  if (verb == Verb::print)
-    app.add_option("--stage", raw.stage, "parsed, typed, decluttered or optimized [parsed]");
-  if (!has_inputs(verb)) return;
-
-  const char* feeding = "Inputs";
-  repeated("-i,--input", o.inputs,
-           "x.npy (the next input), name=x.npy, set.npz (by key), name=zeros|ones|random[:SEED], or\n"
-           "zeros|ones|random[:SEED] for all that are not given (repeatable)")
-      ->group(feeding);
-  app.add_flag("--cast", o.cast, "Widen inputs whose type fits into the declared one")->group(feeding);
-  app.add_option("--steps", o.steps,
-                 "in-0.npz in-1.npz ...: a sequence in one session, which keeps its state")
-      ->group(feeding);
-  repeated("--feedback", raw.feedback,
-           "result=input: a result of one step is an input of the next; zeros, or an empty axis, before the\n"
-           "first unless given (repeatable)")
-      ->group(feeding);
-
-  const char* results = "Results";
-  app.add_option("-o,--output", o.output,
-                 "Write the results: .npz, .npy for one result, - for standard output")
-      ->group(results);
-  app.add_option("--top", o.top, "The K largest entries of each row")->group(results);
-  app.add_option("--labels", o.labels, "With --top: a text with one label a line")->group(results);
-  app.add_option("--expect", o.expect, "Compare with these results (.npz; as many as --steps)")
-      ->group(results);
-  app.add_option("--rtol", o.rtol, "Relative tolerance of --expect [1e-4, integers 0]")->group(results);
-  app.add_option("--atol", o.atol, "Absolute tolerance of --expect [1e-5, integers 0]")->group(results);
-  app.add_option("--outliers", o.outliers, "Fraction of values that may be off [0]")->group(results);
-  app.add_option("--trace", o.trace, "Write every intermediate tensor to DIR/<name>.npy")->group(results);
-  if (verb == Verb::run) return;
-  app.add_option("--min-time", o.min_time, "Seconds to measure [1]");
-  app.add_option("--warmup", o.warmup, "Seconds to run before measuring [0.1]");
-}
 
 std::pair<std::string, std::string> split_pair(const std::string& flag, const std::string& text,
                                                const char* form) {
@@ -210,7 +47,7 @@ bool ends_with(const std::string& text, std::string_view end) {
   return text.size() > end.size() && std::string_view(text).substr(text.size() - end.size()) == end;
 }
 
-void interpret_limits(Options& o, const Raw& raw) {
+void interpret_limits(Options& o, const RawFlags& raw) {
   if (!raw.limit_memory.empty()) o.limits.memory = parse_bytes("--limit-memory", raw.limit_memory);
   if (!raw.limit_archive.empty()) o.limits.archive = parse_bytes("--limit-archive", raw.limit_archive);
   if (!raw.limit_member.empty()) o.limits.member = parse_bytes("--limit-member", raw.limit_member);
@@ -238,7 +75,7 @@ void check_results(const Options& o) {
 }
 
 // What remains to be said of the flags once CLI11 has read them.
-void interpret(Options& o, const Raw& raw, const CLI::App& app) {
+void interpret(Options& o, const RawFlags& raw, const CLI::App& app) {
   if (raw.dialect == "khronos") {
     o.dialect = Dialect::khronos;
   } else if (raw.dialect == "tract") {
@@ -251,7 +88,9 @@ void interpret(Options& o, const Raw& raw, const CLI::App& app) {
   }
   o.fast = raw.accuracy == "fast";
   o.optimize = !raw.no_optimize;
-  if (!raw.via_text.empty()) o.via_text = parse_stage("--via-text", raw.via_text);
+  if (!raw.via_text.empty()) {
+    o.via_text = raw.via_text == "true" ? Stage::optimized : parse_stage("--via-text", raw.via_text);
+  }
   o.stage = parse_stage("--stage", raw.stage);
   for (const std::string& text : raw.symbols) {
     const auto pair = split_pair("--set", text, "NAME=VALUE");
@@ -317,7 +156,7 @@ Error unexpected(const std::string& word, const Options& o, bool verb_written, c
   return error;
 }
 
-void configure(CLI::App& app, const VerbRow& row, Options& o, Raw& raw) {
+void configure(CLI::App& app, const VerbRow& row, Options& o, RawFlags& raw) {
   app.name(std::string("nnefrun ") + row.name);
   app.footer(row.examples);
   app.allow_extras();
@@ -327,10 +166,10 @@ void configure(CLI::App& app, const VerbRow& row, Options& o, Raw& raw) {
 
 // Whether the flag takes its value from the next word, for some verb.
 bool takes_value(const std::string& flag) {
-  for (const VerbRow& row : kVerbs) {
+  for (const VerbRow& row : verb_rows()) {
     CLI::App app;
     Options o;
-    Raw raw;
+    RawFlags raw;
     add_flags(app, row.verb, o, raw);
     const CLI::Option* option = app.get_option_no_throw(flag);
     if (option != nullptr) return option->get_items_expected_max() > 0;
@@ -354,7 +193,7 @@ std::string overview() {
       "nnefrun: runs NNEF models\n\n"
       "  nnefrun MODEL --input X ... [options]\n"
       "  nnefrun VERB ...\n\nVerbs:\n";
-  for (const VerbRow& row : kVerbs) {
+  for (const VerbRow& row : verb_rows()) {
     out += "  " + std::string(row.name) + std::string(10 - std::strlen(row.name), ' ') + row.meaning + "\n";
   }
   return out +
@@ -364,6 +203,12 @@ std::string overview() {
 }
 
 }  // namespace
+
+std::string verb_names() {
+  std::string out;
+  for (const VerbRow& row : verb_rows()) out += (out.empty() ? "" : ", ") + std::string(row.name);
+  return out;
+}
 
 uint64_t parse_bytes(const std::string& flag, const std::string& text) {
   const Error wrong = usage(flag + " wants a number of bytes such as 4096, 64M or 1.5G, not `" + text + "`");
@@ -397,13 +242,13 @@ std::variant<Options, HelpText> parse_command_line(int argc, const char* const* 
   if (argc == 2 && first == "--version") return HelpText{version_text()};
 
   const int verb_at = find_verb_word(argc, argv);
-  const VerbRow& row = verb_at > 0 ? *find_verb(argv[verb_at]) : kVerbs[0];
+  const VerbRow& row = verb_at > 0 ? *find_verb(argv[verb_at]) : verb_rows()[0];
   std::vector<const char*> words(argv, argv + argc);
   if (verb_at > 0) words.erase(words.begin() + verb_at);
 
   Options o;
   o.verb = row.verb;
-  Raw raw;
+  RawFlags raw;
   CLI::App app(row.meaning);
   configure(app, row, o, raw);
   try {

@@ -71,6 +71,9 @@ struct HelpText {
   std::string text;
 };
 
+// "run, check, info, ..."
+std::string verb_names();
+
 // Throws Error[usage].
 std::variant<Options, HelpText> parse_command_line(int argc, const char* const* argv);
 

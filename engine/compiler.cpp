@@ -32,7 +32,9 @@ Document parse_graph(const Archive& archive, const CompileOptions& options) {
 
 Graph import_graph(const Document& document, const Archive& archive, const CompileOptions& options) {
   ImportSources sources;
-  sources.tensor = [&](const std::string& label) { return archive.tensor(label); };
+  TensorFileOptions files;
+  files.legacy = !document.strict;
+  sources.tensor = [&](const std::string& label) { return archive.tensor(label, files); };
   if (auto quantization = archive.quantization(*document.source->file)) {
     sources.quantization =
         parse_quantization_file(std::move(quantization->text), quantization->member, document.dialect);
