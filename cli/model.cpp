@@ -14,6 +14,15 @@
 #include "nnef_parser/parser.h"
 #include "nnef_parser/printer.h"
 
+// A sanitizer's shadow memory is larger than any limit.
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define NNEFRUN_SANITIZED 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define NNEFRUN_SANITIZED 1
+#endif
+#endif
+
 namespace nnefrun::cli {
 namespace {
 
@@ -101,7 +110,7 @@ void dump_passes(CompileOptions& compile, const std::string& wanted) {
 // A backstop for what no room accounts for: allocations far beyond the limit fail, instead of waking the
 // kernel's killer. Mapped files do not count.
 void limit_address_space(uint64_t bytes) {
-#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+#if !defined(NNEFRUN_SANITIZED)
   constexpr uint64_t kSlack = uint64_t{512} << 20;
   rlimit limit{};
   if (getrlimit(RLIMIT_DATA, &limit) != 0) return;

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "base/error.h"
 #include "io/npz.h"
 #include "tests/temporary_folder.h"
 

@@ -1,6 +1,8 @@
 #include <catch2/catch.hpp>
 #include <nlohmann/json.hpp>
+#include <sstream>
 
+#include "nnef_parser/archive.h"
 #include "tests/cli/command.h"
 
 using namespace nnefrun;
@@ -36,8 +38,9 @@ TEST_CASE("what check refuses does not run either", "[cli]") {
   desk.model("types",
              "version 1.0;\ngraph net(x) -> (y)\n{\n  x = external<scalar>(shape = [2, 3]);\n"
              "  y = matmul(x, x);\n}\n");
-  desk.model("strict",
-             "version 1.0;\ngraph net(x) -> (y)\n{\n  x = external<scalar>(shape = [2, 3]);\n  y = x + 1;\n}\n");
+  desk.model(
+      "strict",
+      "version 1.0;\ngraph net(x) -> (y)\n{\n  x = external<scalar>(shape = [2, 3]);\n  y = x + 1;\n}\n");
   for (const std::string model : {"syntax", "types"}) {
     INFO(model);
     CHECK(desk.run({"check", model}).status == 3);
@@ -70,7 +73,8 @@ TEST_CASE("limits refuse at load with 3 and while running with 4", "[cli]") {
              "  t = tile(x, repeats = [4096, 4096]);\n  y = sum_reduce(t, axes = [0, 1]);\n}\n");
   CHECK(desk.run({"add", "--input", "x.npy", "--limit-nodes", "1"}).status == 3);
   CHECK(desk.run({"add", "--input", "x.npy", "--limit-text", "8"}).status == 3);
-  CHECK(desk.run({"add", "--input", "x.npy", "--limit-archive", "8"}).status == 3);
+  write_archive(desk.at("add.tar"), {text_member("graph.nnef", read_whole_file(desk.at("add/graph.nnef")))});
+  CHECK(desk.run({"add.tar", "--input", "x.npy", "--limit-archive", "8"}).status == 3);
   CHECK(desk.run({"add", "--input", "x.npy", "--limit-member", "8"}).status == 3);
   CHECK(desk.run({"large", "--input", "ones"}).status == 0);
   const Outcome got = desk.run({"large", "--input", "ones", "--limit-memory", "1MiB"});
@@ -88,9 +92,8 @@ TEST_CASE("info describes a model for people and scripts", "[cli]") {
   desk.model("product",
              "version 1.0;\ngraph net(x) -> (y)\n{\n  x = external<scalar>(shape = [4, 8]);\n"
              "  w = variable<scalar>(shape = [8, 16], label = 'w');\n  y = matmul(x, w);\n}\n");
-  TensorFileForm form = TensorFileForm::khronos;
   write_file(desk.at("product/w.dat"), [&](const ByteSink& sink) {
-    write_tensor_file(sink, Tensor::zeros(DataType::f32, {8, 16}), form);
+    write_tensor_file(sink, Tensor::zeros(DataType::f32, {8, 16}), TensorFileForm::khronos);
   });
   const Outcome text = desk.run({"info", "product"});
   INFO(text.err);
@@ -125,15 +128,16 @@ TEST_CASE("print gives text that loads again", "[cli]") {
 
 TEST_CASE("bench prints exactly the agreed keys", "[cli]") {
   const Desk desk;
-  const Outcome got =
-      desk.run({"bench", "add", "--input", "x.npy", "--min-time", "0.01", "--warmup", "0", "--threads", "2", "--json"});
+  const Outcome got = desk.run({"bench", "add", "--input", "x.npy", "--min-time", "0.01", "--warmup", "0",
+                                "--threads", "2", "--json"});
   INFO(got.err);
   REQUIRE(got.status == 0);
   const auto report = nlohmann::json::parse(got.out);
   std::vector<std::string> keys;
   for (const auto& item : report.items()) keys.push_back(item.key());
-  CHECK(keys == std::vector<std::string>{"arena_bytes", "first_run_ns", "isa", "load_ns", "max_ns", "median_ns",
-                                         "min_ns", "p95_ns", "peak_rss_bytes", "runs", "threads", "weight_bytes"});
+  CHECK(keys == std::vector<std::string>{"arena_bytes", "first_run_ns", "isa", "load_ns", "max_ns",
+                                         "median_ns", "min_ns", "p95_ns", "peak_rss_bytes", "runs", "threads",
+                                         "weight_bytes"});
   CHECK(report["threads"] == 2);
   CHECK(report["runs"] >= 5);
   CHECK(report["min_ns"] <= report["median_ns"]);

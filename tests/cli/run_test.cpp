@@ -1,5 +1,5 @@
 #include <catch2/catch.hpp>
-#include <filesystem>
+#include <limits>
 
 #include "nnef_parser/archive.h"
 #include "tests/cli/command.h"
@@ -55,7 +55,8 @@ TEST_CASE("the model is loaded before inputs are looked at", "[cli]") {
 
 TEST_CASE("inputs by order, by name, by key and by word", "[cli]") {
   const Desk desk;
-  save_npz(desk.at("set.npz"), {{"b", Tensor::of<float>({2}, {3, 5})}, {"a", Tensor::of<float>({2}, {1, 2})}});
+  save_npz(desk.at("set.npz"),
+           {{"b", Tensor::of<float>({2}, {3, 5})}, {"a", Tensor::of<float>({2}, {1, 2})}});
   for (const std::vector<std::string>& words :
        {std::vector<std::string>{"two", "--input", "a.npy", "--input", "b.npy"},
         {"two", "--input", "b=b.npy", "--input", "a.npy"},
@@ -145,13 +146,14 @@ TEST_CASE("--top lists the largest entries of each row with their labels", "[cli
   write_whole_file(desk.at("labels.txt"), "cat\r\ndog\nbird\n");
   const Outcome got = desk.run({"add", "--input", "x.npy", "--top", "2", "--labels", "labels.txt"});
   REQUIRE(got.status == 0);
-  CHECK(got.out == "y: f32 [2, 3]\n  row [0]\n  2  3  bird\n  1  2  dog\n  row [1]\n  2  6  bird\n  1  5  dog\n");
+  CHECK(got.out ==
+        "y: f32 [2, 3]\n  row [0]\n  2  3  bird\n  1  2  dog\n  row [1]\n  2  6  bird\n  1  5  dog\n");
 }
 
 TEST_CASE("steps share a session, and --feedback hands results on", "[cli]") {
   const Desk desk;
-  const Outcome got = desk.run({"cache", "--output", "out.npz", "--feedback", "c_out=c", "--steps", "in-0.npz",
-                                "in-1.npz", "in-2.npz"});
+  const Outcome got = desk.run({"cache", "--output", "out.npz", "--feedback", "c_out=c", "--steps",
+                                "in-0.npz", "in-1.npz", "in-2.npz"});
   INFO(got.err);
   REQUIRE(got.status == 0);
   CHECK(floats(desk.array("out-0.npz", "c_out")) == std::vector<float>{1, -1});  // from an empty axis
@@ -159,14 +161,15 @@ TEST_CASE("steps share a session, and --feedback hands results on", "[cli]") {
   CHECK(floats(desk.array("out-2.npz", "s")) == std::vector<float>{6, -6});
 
   save_npy(desk.at("past.npy"), Tensor::of<float>({1, 2}, {10, 20}));
-  REQUIRE(desk.run({"cache", "--steps", "in-0.npz", "in-1.npz", "--input", "c=past.npy", "--feedback", "c_out=c",
-                    "--output", "out.npz"})
+  REQUIRE(desk.run({"cache", "--steps", "in-0.npz", "in-1.npz", "--input", "c=past.npy", "--feedback",
+                    "c_out=c", "--output", "out.npz"})
               .status == 0);
   CHECK(floats(desk.array("out-1.npz", "s")) == std::vector<float>{13, 17});
 
   save_npz(desk.at("ref-0.npz"), {{"s", Tensor::of<float>({1, 2}, {1, -1})}});
   save_npz(desk.at("ref-1.npz"), {{"s", Tensor::of<float>({1, 2}, {3, -3})}});
-  const std::vector<std::string> common = {"cache", "--feedback", "c_out=c", "--steps", "in-0.npz", "in-1.npz"};
+  const std::vector<std::string> common = {"cache",   "--feedback", "c_out=c",
+                                           "--steps", "in-0.npz",   "in-1.npz"};
   auto right = common, wrong = common;
   right.insert(right.end(), {"--expect", "ref-0.npz", "ref-1.npz"});
   wrong.insert(wrong.end(), {"--expect", "ref-1.npz", "ref-0.npz"});
@@ -185,13 +188,14 @@ TEST_CASE("--set gives symbols their values", "[cli]") {
 
 TEST_CASE("all ways of evaluation agree", "[cli]") {
   const Desk desk;
-  REQUIRE(desk.run({"cache", "--input", "x=random:1", "--input", "c=random:2", "--set", "P=3", "--output", "ref.npz"})
+  REQUIRE(desk.run({"cache", "--input", "x=random:1", "--input", "c=random:2", "--set", "P=3", "--output",
+                    "ref.npz"})
               .status == 0);
   for (const std::string flag : {"--no-optimize", "--via-text", "--via-text=parsed", "--via-text=typed",
                                  "--via-text=decluttered", "--via-text=optimized", "--max-rewrites=0",
                                  "--disable=declutter", "--isa=generic", "--accuracy=fast"}) {
-    const Outcome got = desk.run({"cache", "--input", "x=random:1", "--input", "c=random:2", "--set", "P=3", "--expect",
-                                  "ref.npz", flag});
+    const Outcome got = desk.run({"cache", "--input", "x=random:1", "--input", "c=random:2", "--set", "P=3",
+                                  "--expect", "ref.npz", flag});
     INFO(flag << ": " << got.err << got.out);
     CHECK(got.status == 0);
   }

@@ -73,7 +73,8 @@ TEST_CASE("an unknown name in NNEFRUN_ISA is wrong usage, a known one is obeyed"
       desk.run({"bench", "add", "--input", "x.npy", "--min-time", "0", "--json"}, "/dev/null", "generic");
   CHECK(known.status == 0);
   CHECK(known.prints("\"isa\":\"generic\""));
-  const Outcome flag = desk.run({"bench", "add", "--input", "x.npy", "--min-time", "0", "--json", "--isa", "generic"});
+  const Outcome flag =
+      desk.run({"bench", "add", "--input", "x.npy", "--min-time", "0", "--json", "--isa", "generic"});
   CHECK(flag.prints("\"isa\":\"generic\""));
 }
 
@@ -81,15 +82,14 @@ TEST_CASE("flags may come before or after the model and the verb", "[cli]") {
   const Desk desk;
   const std::string want = desk.run({"add", "--input", "x.npy"}).out;
   REQUIRE(want.find("y: f32 [2, 3], min 1, max 6, mean 3.5") == 0);
-  for (const std::vector<std::string>& words :
-       {std::vector<std::string>{"run", "add", "--input", "x.npy"},
-        {"--input", "x.npy", "add"},
-        {"--input=x.npy", "run", "add"},
-        {"--threads", "2", "run", "add", "-i", "x.npy"},
-        {"run", "--input", "x=x.npy", "add"},
-        {"--no-optimize", "add", "--input", "x.npy"},
-        {"add/graph.nnef", "--input", "x.npy"},
-        {"--via-text", "add", "--input", "x.npy"}}) {
+  for (const std::vector<std::string>& words : {std::vector<std::string>{"run", "add", "--input", "x.npy"},
+                                                {"--input", "x.npy", "add"},
+                                                {"--input=x.npy", "run", "add"},
+                                                {"--threads", "2", "run", "add", "-i", "x.npy"},
+                                                {"run", "--input", "x=x.npy", "add"},
+                                                {"--no-optimize", "add", "--input", "x.npy"},
+                                                {"add/graph.nnef", "--input", "x.npy"},
+                                                {"--via-text", "add", "--input", "x.npy"}}) {
     const Outcome got = desk.run(words);
     INFO(words[0] << " " << words[1] << ": " << got.err);
     CHECK(got.status == 0);
