@@ -96,7 +96,13 @@ bool lower_rms_norm(PlanBuilder& b, const Graph& graph, uint32_t index) {
   p.rms = 1;
   p.first_axis = static_cast<uint32_t>(axis);
   p.epsilon = static_cast<float>(r.scalar("eps"));
-  b.step(StepKind::normalize, {b.value_of(node.inputs[0])}, {b.result(index)}, p);
+  std::vector<uint32_t> inputs{b.value_of(node.inputs[0])};
+  if (node.inputs.size() > 1) {  // nnefrun_rms_norm: one factor for each item of a row
+    if (volume_of(graph.fact(node.inputs[1]).shape) != shape.back()) return false;
+    inputs.push_back(b.value_of(node.inputs[1]));
+    p.has_scale = 1;
+  }
+  b.step(StepKind::normalize, inputs, {b.result(index)}, p);
   return true;
 }
 
@@ -175,6 +181,7 @@ constexpr Lowering kLowerings[] = {
     {"tract_core_softmax", lower_softmax},
     {"tract_core_log_softmax", lower_softmax},
     {"tract_core_rms_norm", lower_rms_norm},
+    {"nnefrun_rms_norm", lower_rms_norm},
     {"nnefrun_layer_norm", lower_layer_norm},
     {"max_pool", lower_pool},
     {"avg_pool", lower_pool},

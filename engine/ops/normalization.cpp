@@ -208,7 +208,7 @@ std::vector<Fact> infer_rms_norm(InferContext& c) {
   return {fact_of(input.dtype, input.shape)};
 }
 
-std::vector<Tensor> eval_rms_norm(EvalContext& c) {
+std::vector<double> rms_normed(const EvalContext& c) {
   const Tensor& input = c.input("input");
   auto items = as_doubles(input);
   const Groups groups(input.shape(), {c.integer("axis")});
@@ -218,8 +218,10 @@ std::vector<Tensor> eval_rms_norm(EvalContext& c) {
   groups.for_each(input.shape(), [&](size_t i, size_t g) {
     items[i] /= std::sqrt(power[g] / static_cast<double>(groups.members) + eps);
   });
-  return {from_doubles(input, items)};
+  return items;
 }
+
+std::vector<Tensor> eval_rms_norm(EvalContext& c) { return {from_doubles(c.input("input"), rms_normed(c))}; }
 
 // A parameter must broadcast into the input, which keeps its shape.
 void check_parameter(const InferContext& c, std::string_view name, const Fact& input) {
@@ -264,6 +266,23 @@ class Parameter {
   std::vector<double> items_;
   std::vector<int64_t> strides_;
 };
+
+// The same with a factor behind it.
+std::vector<Fact> infer_scaled_rms_norm(InferContext& c) {
+  const auto facts = infer_rms_norm(c);
+  check_parameter(c, "scale", c.input("input"));
+  return facts;
+}
+
+std::vector<Tensor> eval_scaled_rms_norm(EvalContext& c) {
+  const Tensor& input = c.input("input");
+  std::vector<double> items = rms_normed(c);
+  const Parameter scale(c, "scale", input.shape(), 1);
+  size_t i = 0;
+  for (Odometer<1> o(input.shape(), {scale.strides()}); o.more(); o.next(), ++i)
+    items[i] *= scale.at(o.offset(0));
+  return {from_doubles(input, items)};
+}
 
 std::vector<Fact> infer_batch_normalization(InferContext& c) {
   const Fact& input = float_input(c, "input");
@@ -326,6 +345,7 @@ constexpr OpDef kRows[] = {
     {.name = "l2_normalization", .infer = infer_norm, .eval = eval_l2},
     {.name = "batch_normalization", .infer = infer_batch_normalization, .eval = eval_batch_normalization},
     {.name = "tract_core_rms_norm", .infer = infer_rms_norm, .eval = eval_rms_norm},
+    {.name = "nnefrun_rms_norm", .infer = infer_scaled_rms_norm, .eval = eval_scaled_rms_norm},
     {.name = "nnefrun_layer_norm", .infer = infer_layer_norm, .eval = eval_layer_norm},
 };
 

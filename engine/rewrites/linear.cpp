@@ -80,21 +80,29 @@ Shape bias_shape(const Weights& w) {
   return shape;
 }
 
+std::optional<Tensor> scaled_filter(const Weights& w, const std::vector<double>& factor) {
+  Tensor out = Tensor::uninitialized(DataType::f32, w.filter->shape());
+  const float* from = w.filter->data<float>();
+  float* to = out.mutable_data<float>();
+  int64_t inner = 1;  // items of one channel that lie together
+  for (int axis = w.filter_axis + 1; axis < w.filter->rank(); ++axis) inner *= w.filter->dim(axis);
+  bool finite = true;
+  for (int64_t i = 0; i < out.size(); ++i) {
+    to[i] = static_cast<float>(static_cast<double>(from[i]) *
+                               factor[static_cast<size_t>(i / inner % w.channels)]);
+    finite = finite && std::isfinite(to[i]);
+  }
+  return finite ? std::optional<Tensor>(out) : std::nullopt;
+}
+
 // The node again with its channels scaled: result * factor + term.
 std::optional<Patch> with_affine(const RewriteContext& c, const Weights& w, const std::vector<double>& factor,
                                  const std::vector<double>& term) {
-  std::vector<double> items = items_of(*w.filter), bias = w.bias;
-  int64_t inner = 1;
-  for (int axis = w.filter_axis + 1; axis < w.filter->rank(); ++axis) inner *= w.filter->dim(axis);
-  bool scaled = false;
-  for (size_t i = 0; i < items.size(); ++i)
-    items[i] *= factor[static_cast<size_t>(static_cast<int64_t>(i) / inner % w.channels)];
-  for (size_t k = 0; k < bias.size(); ++k) {
-    bias[k] = bias[k] * factor[k] + term[k];
-    scaled = scaled || factor[k] != 1.0;
-  }
+  std::vector<double> bias = w.bias;
+  for (size_t k = 0; k < bias.size(); ++k) bias[k] = bias[k] * factor[k] + term[k];
   const bool has_bias = std::any_of(bias.begin(), bias.end(), [](double v) { return v != 0; });
-  const auto new_filter = rounded(w.filter->shape(), items);
+  const bool scaled = std::any_of(factor.begin(), factor.end(), [](double v) { return v != 1; });
+  const auto new_filter = scaled ? scaled_filter(w, factor) : std::optional<Tensor>(*w.filter);
   const auto new_bias = rounded(bias_shape(w), bias);
   if (!new_filter || !new_bias) return std::nullopt;
 

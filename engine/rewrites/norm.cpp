@@ -97,8 +97,7 @@ std::optional<Patch> layer_norm(const RewriteContext& c) {
 }
 
 // A constant that varies along the normalised axes only, as the kernels take it.
-bool is_parameter(const RewriteContext& c, const Node& norm, const Tensor& value) {
-  const auto axes = c.read(norm).integers("axes");
+bool is_parameter(const Node& norm, const std::vector<int64_t>& axes, const Tensor& value) {
   const DimShape& shape = norm.facts[0].shape;
   if (value.rank() > norm.facts[0].rank()) return false;
   for (int i = 0; i < norm.facts[0].rank(); ++i) {
@@ -112,7 +111,8 @@ bool is_parameter(const RewriteContext& c, const Node& norm, const Tensor& value
 std::optional<Patch> layer_norm_parameter(const RewriteContext& c, bool scale) {
   const auto operand = constant_operand(c, c.node());
   const Node* norm = operand ? c.producer(operand->other, "nnefrun_layer_norm", true) : nullptr;
-  if (norm == nullptr || !is_parameter(c, *norm, *operand->value)) return std::nullopt;
+  if (norm == nullptr || !is_parameter(*norm, c.read(*norm).integers("axes"), *operand->value))
+    return std::nullopt;
   // A scale comes before the offset, and each once.
   if (norm->input_counts[2] != 0 || (scale && norm->input_counts[1] != 0)) return std::nullopt;
   std::vector<Outlet> inputs = norm->inputs;
@@ -125,6 +125,14 @@ std::optional<Patch> layer_norm_parameter(const RewriteContext& c, bool scale) {
 std::optional<Patch> layer_norm_scale(const RewriteContext& c) { return layer_norm_parameter(c, true); }
 std::optional<Patch> layer_norm_offset(const RewriteContext& c) { return layer_norm_parameter(c, false); }
 
+std::optional<Patch> rms_norm_scale(const RewriteContext& c) {
+  const auto operand = constant_operand(c, c.node());
+  const Node* norm = operand ? c.producer(operand->other, "tract_core_rms_norm", true) : nullptr;
+  if (norm == nullptr || !is_parameter(*norm, {c.read(*norm).integer("axis")}, *operand->value))
+    return std::nullopt;
+  return replace_by("nnefrun_rms_norm", {norm->inputs[0], operand->constant}, norm->attributes);
+}
+
 constexpr Rewrite kRewrites[] = {
     // Layer norms first: with the mean taken off, what is left of one is a root mean square.
     {"layer-norm", "mul",
@@ -133,6 +141,7 @@ constexpr Rewrite kRewrites[] = {
      layer_norm},
     {"rms-norm", "mul", "x * rsqrt(mean(x * x) + eps) => tract_core_rms_norm(x, axis, eps)", rms_norm},
     {"rms-norm-of-div", "div", "x / sqrt(mean(x * x) + eps) => tract_core_rms_norm(x, axis, eps)", rms_norm},
+    {"rms-norm-scale", "mul", "tract_core_rms_norm(x) * scale => nnefrun_rms_norm(x, scale)", rms_norm_scale},
     {"layer-norm-scale", "mul", "nnefrun_layer_norm(x) * scale => nnefrun_layer_norm(x, scale)",
      layer_norm_scale},
     {"layer-norm-offset", "add",

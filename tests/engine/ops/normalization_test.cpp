@@ -63,6 +63,10 @@ TEST_CASE("rms and layer norm") {
   Row rms("tract_core_rms_norm");
   rms.in("input", f32({2, 2}, {3, 4, 0, 0})).set("axis", Attribute(1)).set("eps", Attribute(0.0));
   require_items(rms.one(), {2, 2}, {3 / std::sqrt(12.5), 4 / std::sqrt(12.5), std::nan(""), std::nan("")});
+  Row scaled("nnefrun_rms_norm");
+  scaled.in("input", f32({1, 2}, {3, 4})).in("scale", f32({1, 2}, {10, -1}));
+  scaled.set("axis", Attribute(1)).set("eps", Attribute(0.0));
+  require_items(scaled.one(), {1, 2}, {30 / std::sqrt(12.5), -4 / std::sqrt(12.5)});
   Row layer("nnefrun_layer_norm");
   layer.in("input", f32({2, 2}, {1, 3, 10, 20})).set("axes", ints({1})).set("eps", Attribute(0.0));
   require_items(layer.one(), {2, 2}, {-1, 1, -1, 1});
