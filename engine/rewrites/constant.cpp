@@ -16,22 +16,10 @@ bool is_foldable(const Node& node) {
          std::find(std::begin(kNever), std::end(kNever), node.op->name) == std::end(kNever);
 }
 
-// Whether a known value comes from a variable that the graph writes: then it is only the first one.
-bool is_changing(const RewriteContext& c, Outlet outlet) {
-  for (const auto& update : c.graph.updates) {
-    if (update.first == outlet) return true;
-  }
-  const Node& node = c.graph.node(outlet);
-  return !c.graph.updates.empty() && std::any_of(node.inputs.begin(), node.inputs.end(), [&](Outlet input) {
-    return c.fact(input).constant != nullptr && is_changing(c, input);
-  });
-}
-
 // The values of a node's results; empty when they cannot be had now. An operator that refuses its arguments
 // is left alone: the run tells, if it gets there.
 std::vector<Tensor> values_of(const RewriteContext& c) {
   const Node& node = c.node();
-  if (is_changing(c, {c.index, 0})) return {};
   std::vector<Tensor> values;
   size_t result_bytes = 0, argument_bytes = 0;
   for (const Fact& fact : node.facts) {
