@@ -163,6 +163,7 @@ class GraphPrinter {
     for (size_t t = 0; t < signature.tensors.size(); ++t) {
       const auto& parameter = signature.parameters[signature.tensors[t]];
       const uint32_t count = node.input_counts[t];
+      positional = positional && signature.tensors[t] == t;  // no attribute is declared before it
       if (count == 0 && !parameter.is_array) {
         positional = false;
         continue;
