@@ -8,13 +8,26 @@ namespace nnefrun::kernels {
 namespace {
 
 constexpr float kInfinity = __builtin_inff();
-constexpr int64_t kFold = 512;          // items between two folds of the lanes' sums into the total
-constexpr int64_t kStridedBlock = 128;  // rows summed before they are added to the total
+constexpr int64_t kFold = 512;         // items between two folds of the lanes' sums into the total
+constexpr int64_t kStridedBlock = 32;  // rows summed before they are added to the total
+
+// A running sum whose rounding errors are carried along (Kahan), so that only the blocks added to it have
+// errors.
+struct Total {
+  V sum = vset(0.0F), lost = vset(0.0F);
+  NNEFRUN_INLINE void add(V block) {
+    const V corrected = block - lost, next = sum + corrected;
+    lost = (next - sum) - corrected;
+    // infinities give NaN there, which must not reach the sum
+    lost = vselect(vunord(lost, lost), vset(0.0F), lost);
+    sum = next;
+  }
+};
 
 // sum of f(x[i]) with four vectors of partial sums, folded every kFold items.
 template <class Function>
 NNEFRUN_INLINE float sum_of(const float* x, int64_t n, Function f) {
-  V total = vset(0.0F);
+  Total total;
   int64_t i = 0;
   while (i + 4 * kLanes <= n) {
     V acc[4] = {vset(0.0F), vset(0.0F), vset(0.0F), vset(0.0F)};
@@ -23,10 +36,11 @@ NNEFRUN_INLINE float sum_of(const float* x, int64_t n, Function f) {
       NNEFRUN_UNROLL
       for (int v = 0; v < 4; ++v) acc[v] = acc[v] + f(vload(x + i + v * kLanes));
     }
-    total = total + ((acc[0] + acc[1]) + (acc[2] + acc[3]));
+    total.add((acc[0] + acc[1]) + (acc[2] + acc[3]));
   }
   V rest = vset(0.0F);
   for (; i + kLanes <= n; i += kLanes) rest = rest + f(vload(x + i));
+  total.add(rest);
   float tail = 0.0F;
   if (i < n) {
     // f(0) need not be 0, so the lanes beyond the end are cleared after it
@@ -34,7 +48,7 @@ NNEFRUN_INLINE float sum_of(const float* x, int64_t n, Function f) {
     vstore_n(lanes, f(vload_n(x + i, n - i)), n - i);
     tail = vsum(vload(lanes));
   }
-  return vsum(total + rest) + tail;
+  return vsum(total.sum) + tail;
 }
 
 // The extreme of a row; NaN if there is one. kMax: the largest.
@@ -76,10 +90,10 @@ struct Square {
 
 // Column sums of a [n, inner] block, f applied to every item.
 template <class Function>
-NNEFRUN_INLINE void sum_columns(const float* x, float* y, int64_t n, int64_t inner, float scale, Function f) {
+NNEFRUN_INLINE void sum_columns(const float* x, float* y, int64_t n, int64_t inner, Function f) {
   for (int64_t c = 0; c < inner; c += kLanes) {
     const int64_t left = inner - c < kLanes ? inner - c : kLanes;
-    V total = vset(0.0F);
+    Total total;
     for (int64_t start = 0; start < n; start += kStridedBlock) {
       const int64_t stop = n - start < kStridedBlock ? n : start + kStridedBlock;
       V block = vset(0.0F);
@@ -88,9 +102,9 @@ NNEFRUN_INLINE void sum_columns(const float* x, float* y, int64_t n, int64_t inn
       } else {
         for (int64_t j = start; j < stop; ++j) block = block + f(vload_n(x + j * inner + c, left));
       }
-      total = total + block;
+      total.add(block);
     }
-    vstore_n(y + c, total * vset(scale), left);
+    vstore_n(y + c, total.sum, left);
   }
 }
 template <bool kMax>
@@ -122,13 +136,13 @@ void reduce(const float* x, float* y, int64_t outer, int64_t n, int64_t inner) {
       if (inner == 1) {
         *y = sum_of(x, n, Same{});
       } else {
-        sum_columns(x, y, n, inner, 1.0F, Same{});
+        sum_columns(x, y, n, inner, Same{});
       }
     } else {
       if (inner == 1) {
         *y = sum_of(x, n, Square{});
       } else {
-        sum_columns(x, y, n, inner, 1.0F, Square{});
+        sum_columns(x, y, n, inner, Square{});
       }
     }
     if constexpr (kMean) {
@@ -207,7 +221,7 @@ NNEFRUN_INLINE void softmax_columns(const float* x, float* y, int64_t n, int64_t
       const V item = vload_n(x + j * inner + c, left);
       largest = vselect(vunord(largest, item), largest + item, vmax(item, largest));
     }
-    V sum = vset(0.0F);
+    Total sum;
     for (int64_t start = 0; start < n; start += kStridedBlock) {
       const int64_t stop = n - start < kStridedBlock ? n : start + kStridedBlock;
       V block = vset(0.0F);
@@ -216,9 +230,9 @@ NNEFRUN_INLINE void softmax_columns(const float* x, float* y, int64_t n, int64_t
         if (!kLog) vstore_n(y + j * inner + c, e, left);
         block = block + e;
       }
-      sum = sum + block;
+      sum.add(block);
     }
-    const V finish = kLog ? vlog(sum) : vset(1.0F) / sum;
+    const V finish = kLog ? vlog(sum.sum) : vset(1.0F) / sum.sum;
     for (int64_t j = 0; j < n; ++j) {
       const V item = vload_n((kLog ? x : y) + j * inner + c, left);
       vstore_n(y + j * inner + c, kLog ? (item - largest) - finish : item * finish, left);

@@ -9,10 +9,10 @@
 //   layer_norm  y[r,j]   = (x[r,j] - mean) / sqrt(variance + eps) * scale[j] + offset[j],  variance with
 //   divisor n rms_norm    y[r,j]   = x[r,j] / sqrt(mean over j of x[r,j]^2 + eps) * scale[j]
 //
-// Summation: over contiguous data, four vectors of partial sums, folded into a running vector every 512 items
-// and pairwise at the end: the error grows with n/512, not with n. Over strided data (inner > 1) blocks of
-// 128 items are summed in order and the block sums are added in order. Variances are computed about the mean,
-// in two passes.
+// Summation: over contiguous data, four vectors of partial sums, folded every 512 items into a compensated
+// (Kahan) total, and pairwise across lanes at the end. Over strided data (inner > 1) blocks of 32 items are
+// summed in order into a compensated total. So the error does not grow with n. Variances are computed about
+// the mean, in two passes.
 //
 // Empty (n = 0): sum 0, sum_of_squares 0, mean NaN, max -infinity, min +infinity; arg gives 0; softmax writes
 // nothing. NaN: max and min give NaN if any item is NaN; arg gives the first NaN. In softmax a NaN makes its

@@ -35,8 +35,13 @@ NNEFRUN_INLINE void vstore_n(float* p, V v, int64_t n) {
 
 NNEFRUN_INLINE I vbits(V v) { return reinterpret_cast<I>(v); }
 NNEFRUN_INLINE V vfrom_bits(I i) { return reinterpret_cast<V>(i); }
-NNEFRUN_INLINE I iadd(I a, I b) { return a + b; }
-NNEFRUN_INLINE I isub(I a, I b) { return a - b; }
+// wrap around, as the instructions of the other ISAs do
+NNEFRUN_INLINE I iadd(I a, I b) {
+  return reinterpret_cast<I>(reinterpret_cast<GenericUnsigned>(a) + reinterpret_cast<GenericUnsigned>(b));
+}
+NNEFRUN_INLINE I isub(I a, I b) {
+  return reinterpret_cast<I>(reinterpret_cast<GenericUnsigned>(a) - reinterpret_cast<GenericUnsigned>(b));
+}
 NNEFRUN_INLINE I iand(I a, I b) { return a & b; }
 NNEFRUN_INLINE I ior(I a, I b) { return a | b; }
 template <int kShift>

@@ -30,7 +30,10 @@ inline uint32_t seed() {
 class Random {
  public:
   explicit Random(uint32_t salt) : engine_(seed() * 2654435761U + salt) {}
-  float uniform(float low, float high) { return std::uniform_real_distribution<float>(low, high)(engine_); }
+  // Not the standard library's distribution: its values differ between libraries, and it takes logarithms.
+  float uniform(float low, float high) {
+    return low + (high - low) * (static_cast<float>(engine_() >> 8) * 0x1p-24F);
+  }
   int64_t whole(int64_t low, int64_t high) {
     return std::uniform_int_distribution<int64_t>(low, high)(engine_);
   }
