@@ -85,7 +85,9 @@ Importer::Importer(const Document& document, const ImportSources& sources, const
 }
 
 Graph Importer::run() {
-  Expander expander(document_, *this, {});
+  ExpandOptions expand;
+  expand.limits.invocations = options_.max_nodes;
+  Expander expander(document_, *this, expand);
   const std::vector<Value> results = expander.run();
   graph_.name = std::string(document_.graph->name);
   graph_.variables_change = false;  // graph_.updates knows now which ones do

@@ -41,7 +41,7 @@ struct ImportSources {
 
 struct ImportOptions {
   std::map<std::string, int64_t> set_symbols;  // replaced wherever they occur
-  uint64_t max_nodes = 1'000'000;
+  uint64_t max_nodes = 200'000;
 };
 
 // Throws Error with the place in the text and the chain of fragment calls.
