@@ -122,7 +122,6 @@ int refuse(const std::vector<Error>& findings, bool json) {
 int check_verb(const Options& options) {
   std::optional<Progress> progress(std::in_place, "checking " + options.model);
   const Archive archive = open_archive(options);
-  const CompileOptions compile = compile_options(options);
   return guarded_value<int>(kModelRefused, [&] {
     ArchiveText text = archive.graph(options.graph);
     ParseOptions parse;

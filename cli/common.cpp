@@ -18,27 +18,13 @@ namespace nnefrun::cli {
 
 using Clock = std::chrono::steady_clock;
 
-namespace {
-
-// The flag that lets through what a room without flags refused.
-Error with_hint(Error error) {
-  if (error.code() == "expansion-limit") error.note("--limit-nodes raises the limit");
-  if (error.code() == "archive-limit") {
-    error.note(
-        "--limit-archive, --limit-member, --limit-members, --limit-text and --limit-memory set the limits");
-  }
-  return error;
-}
-
-}  // namespace
-
 void guarded(ExitStatus status, const std::function<void()>& body) {
   try {
     body();
   } catch (const Failure&) {
     throw;
   } catch (const Error& error) {
-    throw Failure{status, with_hint(error)};
+    throw Failure{status, error};
   } catch (const std::bad_alloc&) {
     throw Failure{status, Error("out-of-memory", "the memory of this machine does not suffice")};
   } catch (const std::exception& error) {

@@ -118,7 +118,7 @@ void add_limits(CLI::App& app, RawFlags& raw) {
   add.one("--limit-member", raw.limit_member, "BYTES", "One member, unpacked [32G]");
   add.one("--limit-members", raw.limit_members, "N", "Number of members [100000]");
   add.one("--limit-text", raw.limit_text, "BYTES", "The graph's text [256M]");
-  add.one("--limit-nodes", raw.limit_nodes, "N", "Nodes of the expanded graph [200000]");
+  add.one("--limit-nodes", raw.limit_nodes, "N", "Nodes of the expanded graph [1000000]");
 }
 
 void add_compiling(CLI::App& app, Verb verb, Options& o, RawFlags& raw) {

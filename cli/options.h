@@ -22,7 +22,7 @@ struct Limits {
   uint64_t member = uint64_t{32} << 30;   // bytes of one member
   uint64_t text = uint64_t{256} << 20;    // bytes of a graph.nnef
   uint64_t members = 100'000;
-  uint64_t nodes = 200'000;  // of the graph with its fragments expanded
+  uint64_t nodes = 1'000'000;  // of the graph with its fragments expanded
 };
 
 struct Options {

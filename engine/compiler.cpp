@@ -50,6 +50,7 @@ Graph import_graph(const Document& document, const Archive& archive, const Compi
   ImportOptions import;
   for (const auto& symbol : options.set_symbols) import.set_symbols[symbol.first] = symbol.second;
   import.max_nodes = options.max_nodes;
+  import.to_the_letter = options.to_the_letter;
   return import_document(document, sources, import);
 }
 

@@ -80,7 +80,7 @@ class GraphPrinter {
     for (const GraphOutput& output : graph.outputs) named.insert(output.outlet);
     for (const auto& update : graph.updates) named.insert(update.first);
     const auto reference = [&](Outlet outlet) {
-      if (graph.node(outlet).op->name == "variable" && named.count(outlet) == 0) {
+      if (graph.node(outlet).facts.size() == 1 && named.count(outlet) == 0) {
         if (auto text = inline_text(graph.fact(outlet))) return *text;
       }
       return printed_identifier(graph.name_of(outlet));
@@ -96,14 +96,15 @@ class GraphPrinter {
                  ", datum_type = " + quoted(item_type_text(item_type_of(fact))) + ");\n";
         continue;
       }
-      if (node.facts.size() == 1 && node.facts[0].constant) {
+      if (node.initial || (node.facts.size() == 1 && node.facts[0].constant)) {
         const Fact& fact = node.facts[0];
+        const Tensor& value = node.initial ? *node.initial : *fact.constant;
         const bool own_line = named.count({index, 0}) != 0 || !inline_text(fact);
         if (!own_line || (uses[index][0] == 0)) continue;
         const std::string wanted = node.op->name == "variable"
                                        ? std::get<std::string>(node.attributes[1].value)
                                        : node.result_names[0];
-        const std::string label = label_of(wanted, *fact.constant);
+        const std::string label = label_of(wanted, value);
         lines += "  " + printed_identifier(node.result_names[0]) +
                  " = variable(shape = " + attribute_text(Attribute::of_dims(fact.shape)) +
                  ", label = " + quoted(label) + ");\n";

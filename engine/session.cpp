@@ -64,8 +64,7 @@ struct Session::State {
     std::vector<Tensor> arguments;
     for (const Outlet& input : node.inputs) {
       const Fact& fact = graph().fact(input);
-      const bool from_graph = fact.constant && !is_variable(input);
-      if (from_graph) {
+      if (fact.constant) {
         arguments.push_back(*fact.constant);
       } else {  // what keeps state may keep an argument, whose bytes the arena gives to others
         arguments.push_back(node.op->stateful ? copy_of(**inputs) : tensor_over(**inputs));
@@ -90,18 +89,11 @@ struct Session::State {
     }
   }
 
-  bool is_variable(Outlet outlet) const {
-    for (const auto& variable : variables) {
-      if (variable.first == outlet) return true;
-    }
-    return false;
-  }
-
   void reset_variables() {
     variables.clear();
     pending.clear();
     for (const auto& update : graph().updates)
-      variables.emplace_back(update.first, *graph().fact(update.first).constant);
+      variables.emplace_back(update.first, *graph().node(update.first).initial);
   }
 
   [[noreturn]] void raise(const Status& status) {

@@ -1,7 +1,7 @@
 #include "engine/graph/graph.h"
 
 #include <algorithm>
-#include <deque>
+#include <utility>
 
 #include "engine/graph/op_def.h"
 
@@ -40,12 +40,6 @@ std::string Graph::unique_name(std::string wanted) {
   }
 }
 
-bool Graph::is_changing(Outlet outlet) const {
-  if (node(outlet).op->name != "variable") return false;
-  return variables_change || std::any_of(updates.begin(), updates.end(),
-                                         [&](const auto& update) { return update.first == outlet; });
-}
-
 Outlet Graph::add(const OpDef* op, std::vector<Outlet> inputs, std::vector<uint32_t> input_counts,
                   std::vector<Attribute> attributes, std::vector<std::string> result_names,
                   std::vector<std::shared_ptr<const Graph>> bodies, SourceLocation where,
@@ -64,15 +58,7 @@ Outlet Graph::add(const OpDef* op, std::vector<Outlet> inputs, std::vector<uint3
     node.attributes.push_back(parameter.default_value.value_or(Attribute()));
   }
   std::vector<const Fact*> facts;
-  std::deque<Fact> changing;  // facts of variables that are updated, without the value of the first run
-  for (const Outlet& outlet : node.inputs) {
-    facts.push_back(&fact(outlet));
-    if (!is_changing(outlet)) continue;
-    changing.push_back(fact(outlet));
-    changing.back().constant = nullptr;
-    changing.back().dims = nullptr;
-    facts.back() = &changing.back();
-  }
+  for (const Outlet& outlet : node.inputs) facts.push_back(&fact(outlet));
   InferContext context(node, signature, std::move(facts), *this);
   if (node.input_counts.size() != signature.tensors.size() ||
       node.attributes.size() != signature.attributes.size()) {
@@ -142,6 +128,12 @@ Outlet Graph::add_constant(Tensor value, std::string label, std::optional<Affine
   node.facts[0].quant = quant;
   node.result_names = {std::move(label)};
   return add_copy(node, {});
+}
+
+void Graph::make_variable(Outlet outlet) {
+  Node& node = nodes_[outlet.node];
+  node.initial = std::exchange(node.facts[0].constant, nullptr);
+  node.facts[0].dims = nullptr;
 }
 
 Outlet Graph::add_external(Fact fact, std::string result_name, SourceLocation where) {

@@ -66,6 +66,8 @@ struct Node {
   std::vector<std::string> result_names;  // unique in the graph; NNEF identifiers or i"..." text
   // Graphs that belong to the node: the body of a scan, a sub-model.
   std::vector<std::shared_ptr<const Graph>> bodies;
+  // The first value of a variable that `update` writes; such a variable is no constant.
+  std::shared_ptr<const Tensor> initial;
   SourceLocation where;
   std::string call_chain;  // "in fragment `stem` called at graph.nnef:40:5", or empty
 };
@@ -102,6 +104,8 @@ class Graph {
   // A stored tensor: node `variable(shape, label)`. The label names the .dat file when the graph is written.
   Outlet add_constant(Tensor value, std::string label,
                       std::optional<AffineQuantization> quant = std::nullopt);
+  // Turns a stored tensor into a variable that changes between runs (an entry of updates must follow).
+  void make_variable(Outlet outlet);
   // An input: node `tract_core_external(shape, datum_type)`; the next of inputs().
   Outlet add_external(Fact fact, std::string name, SourceLocation where = {});
 
@@ -129,15 +133,12 @@ class Graph {
   std::vector<std::pair<std::string, Tensor>> properties;
   // Variables that `update` writes: variable node -> outlet of the new value, committed after each run.
   std::vector<std::pair<Outlet, Outlet>> updates;
-  // While updates are still to come: nothing is concluded from the first value of any variable.
-  bool variables_change = false;
 
   // How many nodes and outputs read each result: uses()[node][result].
   std::vector<std::vector<uint32_t>> use_counts() const;
 
  private:
   std::string unique_name(std::string wanted);
-  bool is_changing(Outlet outlet) const;
   std::vector<Node> nodes_;
   std::map<std::string, Outlet, std::less<>> names_;
 };

@@ -104,9 +104,11 @@ std::vector<Tensor> interpret(const Graph& graph, const std::vector<Tensor>& inp
     const Node& node = nodes[index];
     if (options.cancelled && options.cancelled()) throw Error("cancelled", "the run was cancelled");
     if (!values[index].empty()) continue;  // an input
-    if (node.facts.size() == 1 && node.facts[0].constant) {
+    if (node.initial) {
       const auto kept = state.variables.find(index);
-      values[index] = {kept == state.variables.end() ? *node.facts[0].constant : kept->second};
+      values[index] = {kept == state.variables.end() ? *node.initial : kept->second};
+    } else if (node.facts.size() == 1 && node.facts[0].constant) {
+      values[index] = {*node.facts[0].constant};
     } else {
       std::vector<Tensor> arguments;
       for (const Outlet& input : node.inputs) arguments.push_back(values[input.node][input.result]);

@@ -78,19 +78,17 @@ Importer::Importer(const Document& document, const ImportSources& sources, const
     return;
   }
   for (const Assignment& assignment : document.graph->body) {
-    for_each_invocation(*assignment.right,
-                        [&](const Invocation& i) { has_updates_ = has_updates_ || i.name == "update"; });
+    for_each_invocation(*assignment.right, [&](const Invocation& i) {
+      if (i.name != "update" || i.arguments.empty()) return;
+      if (const auto* variable = i.arguments[0].value->as<Identifier>()) updated_names_.emplace(variable->name);
+    });
   }
-  graph_.variables_change = has_updates_;
 }
 
 Graph Importer::run() {
-  ExpandOptions expand;
-  expand.limits.invocations = options_.max_nodes;
-  Expander expander(document_, *this, expand);
+  Expander expander(document_, *this, {});
   const std::vector<Value> results = expander.run();
   graph_.name = std::string(document_.graph->name);
-  graph_.variables_change = false;  // graph_.updates knows now which ones do
   for (size_t i = 0; i < results.size(); ++i) {
     const std::string name(document_.graph->results[i].name);
     try {
@@ -320,8 +318,7 @@ void Importer::fold_small(Outlet outlet) {
   std::vector<Tensor> arguments;
   for (const Outlet& input : n.inputs) {
     const Fact& from = fact(input);
-    if (!from.constant || changing_.count(input.node) != 0 || from.constant->size() > kFoldItems) return;
-    if (has_updates_ && graph_.node(input).op->name == "variable") return;
+    if (!from.constant || from.constant->size() > kFoldItems) return;
     arguments.push_back(*from.constant);
   }
   static const SymbolValues kNone;
@@ -409,6 +406,18 @@ std::optional<DataType> literal_type_for(const Signature& signature, const Signa
 
 }  // namespace
 
+// Register A18: a bias of rank 1 is per channel only for a lenient reader.
+void Importer::require_strict_bias(const PrimitiveCall& call, const Signature& signature, const std::vector<Outlet>& inputs,
+                                   const std::vector<uint32_t>& counts) const {
+  size_t flat = 0;
+  for (size_t t = 0; t < counts.size(); flat += counts[t++]) {
+    if (signature.parameters[signature.tensors[t]].name != "bias" || counts[t] == 0) continue;
+    if (fact(inputs[flat]).rank() == 1) {
+      throw fail(call, "shape-mismatch", "`bias` must have shape [1, channels], not " + to_string(fact(inputs[flat]).shape));
+    }
+  }
+}
+
 std::vector<Value> Importer::generic(const PrimitiveCall& call) { return generic_as(call, call.name); }
 
 std::vector<Value> Importer::generic_as(
@@ -463,6 +472,7 @@ std::vector<Value> Importer::generic_as(
       counts.push_back(1);
     }
   }
+  if (options_.to_the_letter) require_strict_bias(call, signature, inputs, counts);
   std::vector<Attribute> attributes;
   for (const uint32_t index : signature.attributes) {
     const auto& parameter = signature.parameters[index];
@@ -634,6 +644,7 @@ Value Importer::variable_of(const PrimitiveCall& call, Tensor tensor,
   const auto it = variables_.find(key);
   if (it != variables_.end()) return add_entry(it->second);
   const Outlet outlet = graph_.add_constant(std::move(tensor), label, quant);
+  if (!call.result_names.empty() && updated_names_.count(call.result_names[0]) != 0) graph_.make_variable(outlet);
   if (!call.result_names.empty() && !call.result_names[0].empty())
     graph_.rename(outlet, call.result_names[0]);
   variables_[key] = outlet;

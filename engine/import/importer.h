@@ -41,7 +41,9 @@ struct ImportSources {
 
 struct ImportOptions {
   std::map<std::string, int64_t> set_symbols;  // replaced wherever they occur
-  uint64_t max_nodes = 200'000;
+  uint64_t max_nodes = 1'000'000;
+  // Refuse what the specification forbids although every reader takes it (a bias of rank 1): for `check`.
+  bool to_the_letter = false;
 };
 
 // Throws Error with the place in the text and the chain of fragment calls.
@@ -121,6 +123,8 @@ class Importer : public Sink {
   std::vector<Value> generic(const PrimitiveCall& call);
   std::vector<Value> generic_as(const PrimitiveCall& call, std::string_view row,
                                 const std::vector<std::pair<std::string_view, Attribute>>& overrides = {});
+  void require_strict_bias(const PrimitiveCall& call, const Signature& signature, const std::vector<Outlet>& inputs,
+                           const std::vector<uint32_t>& counts) const;
   Value named(const PrimitiveCall& call, Outlet outlet, size_t result = 0);
   void fold_small(Outlet outlet);
   Outlet cast(const PrimitiveCall& call, Outlet outlet, DataType type);
@@ -199,7 +203,7 @@ class Importer : public Sink {
   std::vector<Entry> entries_;
   std::map<std::string, Outlet> variables_;  // by label as it was found, one node each
   std::set<uint32_t> changing_;              // variables that `update` writes, by node
-  bool has_updates_ = false;
+  std::set<std::string, std::less<>> updated_names_;  // identifiers of variables that the text updates
   std::map<std::string, const QuantizationEntry*, std::less<>> quantization_;
   std::set<std::string, std::less<>> applied_quantization_;
 };

@@ -239,7 +239,7 @@ void PlanBuilder::evaluate_step(uint32_t index) {
   const Node& node = graph_.node(index);
   std::vector<uint32_t> inputs, outputs;
   for (const Outlet& input : node.inputs) {  // constants are taken from the graph by the host
-    if (!graph_.fact(input).constant || values_.count(input) != 0) inputs.push_back(value_of(input));
+    if (!graph_.fact(input).constant) inputs.push_back(value_of(input));
   }
   for (uint32_t r = 0; r < node.facts.size(); ++r) outputs.push_back(result(index, r));
   step(StepKind::evaluate, inputs, outputs);
