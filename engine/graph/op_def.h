@@ -133,7 +133,8 @@ struct OpDef {
   // Binds symbols that the state knows before a run starts (the past length of a cache); the state may be
   // untouched.
   void (*bind)(const NodeReader&, const OpState&, SymbolValues&) = nullptr;
-  // Element-wise in its first input: same shape, so the result may overwrite the argument.
+  // Item by item: what is at an index of the result depends on what is there in the (broadcast) arguments, and has
+  // the type of the first.
   bool elementwise = false;
 };
 
