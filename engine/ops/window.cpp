@@ -112,6 +112,15 @@ WindowSpec read_window(const NodeReader& c, std::vector<Dim> size, const SymbolV
     check_range(c, "stride", w.stride[i], 1);
     check_range(c, "dilation", w.dilation[i], 1);
   }
+  int64_t volume = 1;
+  for (const Dim& extent : w.size) {
+    if (!extent.is_constant()) continue;
+    volume *= extent.value();  // both factors are below 2^31
+    if (volume > kLargest) {
+      throw c.fail("attribute-range",
+                   c.signature().name + ": the window has more than " + std::to_string(kLargest) + " cells");
+    }
+  }
   for (const auto& [before, after] : w.padding) {
     check_range(c, "padding", before, -kLargest);
     check_range(c, "padding", after, -kLargest);

@@ -5,6 +5,7 @@
 // to X. Sizes, strides, dilations and paddings always live in the up-scaled space.
 #pragma once
 
+#include <algorithm>
 #include <initializer_list>
 #include <utility>
 #include <vector>
@@ -27,10 +28,10 @@ struct WindowSpec {
   size_t axes() const { return size.size(); }
 };
 
-// Reads `border` (constant where there is no such attribute), `padding`, `stride` and `dilation` of the node; `size` is handed in, since convolutions
-// take it from the filter. Attribute lists must be empty or have one entry for each of size's. `symbols` (may
-// be null) are substituted. Throws Error[attribute-length], [attribute-range], [attribute-value] for an
-// unknown border.
+// Reads `border` (constant where there is no such attribute), `padding`, `stride` and `dilation` of the node;
+// `size` is handed in, since convolutions take it from the filter. Attribute lists must be empty or have one
+// entry for each of size's. `symbols` (may be null) are substituted. Throws Error[attribute-length],
+// [attribute-range], [attribute-value] for an unknown border.
 WindowSpec read_window(const NodeReader& c, std::vector<Dim> size, const SymbolValues* symbols,
                        std::initializer_list<Border> allowed);
 
@@ -75,9 +76,14 @@ void for_each_tap(const NodeReader& c, Border border, const std::vector<WindowAx
       return;
     }
     const WindowAxis& w = axes[axis];
-    for (int64_t j = 0; j < w.size; ++j) {
+    int64_t first = 0, last = w.size;
+    if (border == Border::ignore) {  // only the taps inside, however wide the window is
+      const int64_t start = w.position(cell[axis], 0);
+      first = start >= 0 ? 0 : (w.dilation - 1 - start) / w.dilation;
+      last = start >= extents[axis] ? 0 : std::min(last, (extents[axis] - 1 - start) / w.dilation + 1);
+    }
+    for (int64_t j = first; j < last; ++j) {
       const int64_t index = border_index(c, border, w.position(cell[axis], j), extents[axis]);
-      if (index == kOutside && border == Border::ignore) continue;
       const int64_t next =
           index == kOutside || offset == kOutside ? kOutside : offset + index * strides[axis];
       self(self, axis + 1, linear * w.size + j, next);

@@ -132,3 +132,16 @@ TEST_CASE("pools: what does not fit is refused") {
       .set("size", ints({1, 1, 2}));
   REQUIRE(sample.set("padding", pad(0, 0)).code() == "shape-mismatch");
 }
+
+TEST_CASE("pools: an ignored border may be as wide as it likes") {
+  const int64_t wide = int64_t{1} << 30;
+  Row row("avg_pool");
+  row.in("input", f32({1, 1, 4}, {1, 2, 3, 6}))
+      .set("size", ints({1, 1, 2 * wide - 1}))
+      .set("border", Attribute("ignore"));
+  require_items(row.one(), {1, 1, 4}, {3, 3, 3, 3});
+  require_items(
+      row.set("size", ints({1, 1, 3})).set("dilation", ints({1, 1, 2})).set("padding", pad(2, 2)).one(),
+      {1, 1, 4}, {2, 4, 2, 4});
+  REQUIRE(row.set("size", ints({1, wide, wide})).code() == "attribute-range");
+}
