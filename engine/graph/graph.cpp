@@ -55,7 +55,7 @@ Outlet Graph::add(const OpDef* op, std::vector<Outlet> inputs, std::vector<uint3
   node.call_chain = std::move(call_chain);
   for (size_t i = node.attributes.size(); i < signature.attributes.size(); ++i) {
     const auto& parameter = signature.parameters[signature.attributes[i]];
-    node.attributes.push_back(parameter.default_value.value_or(Attribute()));
+    node.attributes.push_back(parameter.default_value ? *parameter.default_value : Attribute());
   }
   std::vector<const Fact*> facts;
   for (const Outlet& outlet : node.inputs) facts.push_back(&fact(outlet));
