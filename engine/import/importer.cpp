@@ -656,6 +656,14 @@ Value Importer::variable_of(const PrimitiveCall& call, Tensor tensor,
 
 Graph import_document(const Document& document, const ImportSources& sources, const ImportOptions& options) {
   if (!document.graph) throw Error("graph-missing", "the document holds no graph");
+  for (const QuantizationEntry& entry : sources.quantization) {
+    const bool known = document.dialect == Dialect::khronos ? find_op(entry.operation) != nullptr
+                                                            : code_format_of(entry, document.dialect).has_value();
+    if (!known) {
+      throw Error("quant-operation", "graph.quant applies `" + entry.operation + "`, which is not supported",
+                  entry.operation_where);
+    }
+  }
   Importer importer(document, sources, options);
   return importer.run();
 }
