@@ -220,12 +220,16 @@ Status Runtime::reserve(const int64_t* symbols) {
   }
   const size_t needed = place_buffers(buffers_, plan_.values.count, placement_scratch_);
   if (needed > arena_capacity_) {
-    if (needed > options_.memory_limit) {
+    std::byte* grown = needed > options_.memory_limit ? nullptr : allocate(needed);
+    if (grown == nullptr) {
+      // The offsets are those of an arena that does not exist: the next bind starts from nothing.
+      for (uint32_t v = 0; v < plan_.values.count; ++v) buffers_[v].size = 0;
+      reserved_ = false;
+      if (needed <= options_.memory_limit)
+        return failed(StatusCode::out_of_memory, static_cast<int64_t>(needed));
       return failed(StatusCode::memory_limit, static_cast<int64_t>(needed),
                     static_cast<int64_t>(options_.memory_limit));
     }
-    std::byte* grown = allocate(needed);
-    if (grown == nullptr) return failed(StatusCode::out_of_memory, static_cast<int64_t>(needed));
     std::free(arena_);
     arena_ = grown;
     arena_capacity_ = needed;
@@ -249,8 +253,8 @@ Status Runtime::bind_steps() {
     scratch_needed = std::max(scratch_needed, bytes);
   }
   if (scratch_needed > scratch_capacity_) {
-    if (scratch_needed > options_.memory_limit) {
-      return failed(StatusCode::memory_limit, static_cast<int64_t>(scratch_needed),
+    if (scratch_needed > options_.memory_limit - std::min(arena_capacity_, options_.memory_limit)) {
+      return failed(StatusCode::memory_limit, static_cast<int64_t>(arena_capacity_ + scratch_needed),
                     static_cast<int64_t>(options_.memory_limit));
     }
     std::byte* grown = allocate(scratch_needed);
@@ -289,7 +293,10 @@ Status Runtime::bind(const int64_t* symbols) {
       buffers_[root].size = std::max(bytes_[v], 2 * buffers_[root].size);
     }
   }
-  return reserve(symbols);
+  status = reserve(symbols);
+  // Where twice as much is refused, as much as is needed may fit.
+  const bool too_much = status.code == StatusCode::memory_limit || status.code == StatusCode::out_of_memory;
+  return too_much && !reserved_ ? reserve(symbols) : status;
 }
 
 Status Runtime::run(const std::byte* const* inputs) {

@@ -1,0 +1,178 @@
+// Runs suites of conformance cases in one process, each case in three modes: optimised, by naive evaluation,
+// and printed as text and read back. What the command line does with a model is done here by the same
+// functions.
+//
+//   test_conformance SUITE-FOLDER [--only TEXT] [--verbose]
+//
+// known_failures.txt beside this file lists the cases that fail, with the reason. A case that fails and is
+// not listed, and one that is listed and holds, both fail the test: the list can only shrink.
+#include <cstdio>
+#include <cstring>
+#include <fstream>
+#include <map>
+
+#include "cli/inputs.h"
+#include "cli/model.h"
+#include "tests/conformance/suite.h"
+
+namespace {
+
+using namespace nnefrun;
+namespace fs = std::filesystem;
+using test::Case;
+
+enum class Mode : uint8_t { optimized, naive, via_text };
+constexpr const char* kModeNames[] = {"optimized", "naive", "via-text"};
+
+cli::Options options_of(const Case& c, Mode mode) {
+  cli::Options options;
+  options.model = c.model;
+  options.dialect = c.dialect == "khronos" ? Dialect::khronos : Dialect::tract;
+  options.optimize = mode != Mode::naive;
+  if (mode == Mode::via_text) options.via_text = Stage::optimized;
+  return options;
+}
+
+// What a file of the results would hold.
+NamedTensors as_written(const Graph& graph, const std::vector<Tensor>& results) {
+  NamedTensors named;
+  for (size_t i = 0; i < results.size(); ++i) {
+    named.emplace_back(graph.outputs[i].name, results[i]);
+  }
+  std::vector<std::byte> bytes;
+  write_npz([&](ByteSpan part) { bytes.insert(bytes.end(), part.begin(), part.end()); }, named);
+  return read_npz(bytes, "results");
+}
+
+// Throws what the rooms throw.
+std::string run_pairs(const Case& c, Mode mode) {
+  cli::Options options = options_of(c, mode);
+  const auto model = cli::load_model(options);
+  Session session = cli::start_session(model, options);
+  for (size_t k = 0; k < c.pairs.size(); ++k) {
+    options.inputs.clear();
+    if (fs::exists(c.pairs[k].first)) options.inputs.push_back(c.pairs[k].first);
+    if (!c.one_session) session.reset();
+    cli::Feeder feeder(model->graph, options, cli::memory_limit(options));
+    const std::vector<Tensor> results = session.run(feeder.step(0, nullptr));
+    const std::string why = test::compare(as_written(model->graph, results), load_npz(c.pairs[k].second), c);
+    if (!why.empty()) return "run " + std::to_string(k) + ": " + why;
+  }
+  return {};
+}
+
+std::string short_form(const Error& error) { return error.what(); }
+
+// "" when the case holds, else why not.
+std::string run_case(const Case& c, Mode mode) {
+  if (c.model.empty() || c.pairs.empty()) return "the case has no model or no expectation";
+  try {
+    if (!c.lenient) return run_pairs(c, mode);
+    try {
+      cli::load_model(options_of(c, mode));
+    } catch (const cli::Failure& failure) {
+      return failure.status == cli::kModelRefused ? "" : short_form(failure.error);
+    }
+    return "a strict reader must refuse it";
+  } catch (const cli::Failure& failure) {
+    return short_form(failure.error);
+  } catch (const Error& error) {
+    return short_form(error);
+  } catch (const std::exception& error) {
+    return error.what();
+  }
+}
+
+// Lines "suite/id  reason"; '#' begins a comment. Returns those of one suite, by id.
+std::map<std::string, std::string> known_failures(const std::string& suite) {
+  std::map<std::string, std::string> known;
+  std::ifstream in(std::string(NNEFRUN_SOURCE_DIR) + "/tests/conformance/known_failures.txt");
+  if (!in) throw std::runtime_error("cannot read known_failures.txt");
+  std::string line;
+  while (std::getline(in, line)) {
+    if (line.empty() || line[0] == '#') continue;
+    const size_t space = line.find(' ');
+    const size_t reason = space == std::string::npos ? space : line.find_first_not_of(' ', space);
+    if (reason == std::string::npos) throw std::runtime_error("known_failures.txt: no reason: " + line);
+    const std::string name = line.substr(0, space);
+    if (name.rfind(suite + "/", 0) == 0) known[name.substr(suite.size() + 1)] = line.substr(reason);
+  }
+  return known;
+}
+
+int run_suite(const fs::path& folder, const std::string& only, bool verbose) {
+  const std::string suite = folder.filename().string();
+  auto known = known_failures(suite);
+  std::map<int, std::pair<int, int>> counts;  // by mode: passed, failed
+  int surprises = 0;
+  for (const Case& c : test::load_suite(folder)) {
+    if (c.id.find(only) == std::string::npos) continue;
+    bool holds = true;
+    for (const Mode mode : {Mode::optimized, Mode::naive, Mode::via_text}) {
+      const std::string why = run_case(c, mode);
+      auto& count = counts[static_cast<int>(mode)];
+      ++(why.empty() ? count.first : count.second);
+      holds = holds && why.empty();
+      if (why.empty() ? verbose : known.count(c.id) == 0 || verbose) {
+        std::printf("%s %s/%s [%s] %s\n", why.empty() ? "ok  " : "FAIL", suite.c_str(), c.id.c_str(),
+                    kModeNames[static_cast<int>(mode)], why.c_str());
+      }
+    }
+    const auto listed = known.find(c.id);
+    if (holds && listed != known.end()) {
+      std::printf("FIXED %s/%s holds now: take it off known_failures.txt (%s)\n", suite.c_str(), c.id.c_str(),
+                  listed->second.c_str());
+      ++surprises;
+    } else if (!holds && listed == known.end()) {
+      ++surprises;
+    }
+    if (listed != known.end()) known.erase(listed);
+    std::fflush(stdout);
+  }
+  if (only.empty()) {
+    for (const auto& left : known) {
+      std::printf("GONE %s/%s is on known_failures.txt but not in the suite\n", suite.c_str(),
+                  left.first.c_str());
+      ++surprises;
+    }
+  }
+  int passed = 0, failed = 0;
+  for (const auto& count : counts) {
+    std::printf("%s, %s: %d passed, %d failed\n", suite.c_str(), kModeNames[count.first], count.second.first,
+                count.second.second);
+    passed += count.second.first;
+    failed += count.second.second;
+  }
+  std::printf("%s: %d passed, %d failed, %d of the cases not as expected\n", suite.c_str(), passed, failed,
+              surprises);
+  return surprises == 0 && passed > 0 ? 0 : 1;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  std::string folder, only;
+  bool verbose = false;
+  for (int i = 1; i < argc; ++i) {
+    if (std::strcmp(argv[i], "--only") == 0 && i + 1 < argc) {
+      only = argv[++i];
+    } else if (std::strcmp(argv[i], "--verbose") == 0) {
+      verbose = true;
+    } else if (folder.empty() && argv[i][0] != '-') {
+      folder = argv[i];
+    } else {
+      std::fprintf(stderr, "usage: test_conformance SUITE-FOLDER [--only TEXT] [--verbose]\n");
+      return 2;
+    }
+  }
+  if (!fs::exists(folder)) {
+    std::printf("NOT RUN: %s is missing\n", folder.c_str());
+    return 0;
+  }
+  try {
+    return run_suite(fs::path(folder), only, verbose);
+  } catch (const std::exception& error) {
+    std::fprintf(stderr, "%s\n", error.what());
+    return 1;
+  }
+}
