@@ -29,7 +29,7 @@ struct CompileOptions {
   int64_t max_rewrites = -1;          // stop after so many applied patches; -1: no limit
   std::function<void(const std::string& pass, const Graph& after, int64_t applied, double seconds)>
       after_pass;
-  bool to_the_letter = false;               // refuse what only the strictest reading of the specification forbids
+  bool to_the_letter = false;      // refuse what only the strictest reading of the specification forbids
   uint64_t max_nodes = 1'000'000;  // of the expanded graph
 };
 

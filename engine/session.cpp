@@ -32,8 +32,8 @@ struct Session::State {
   SessionOptions options;
   GraphState graph_state;
   std::vector<std::pair<Outlet, Tensor>>
-      variables;  // current values of updated variables, planned models only
-  std::vector<Tensor> pending;                       // their next values
+      variables;                // current values of updated variables, planned models only
+  std::vector<Tensor> pending;  // their next values
   Runtime runtime;
   SymbolValues symbols;
   std::vector<int64_t> symbol_values;

@@ -40,8 +40,8 @@ class Session {
   // The same without copies of the results: they are views of the arena, valid until the next call. For
   // benchmarks.
   void run_in_place(const std::vector<Tensor>& inputs);
-  // Checks inputs of these types and shapes and makes the memory ready for them, without running: their data is
-  // not looked at. Nothing to do when the model runs by evaluation.
+  // Checks inputs of these types and shapes and makes the memory ready for them, without running: their data
+  // is not looked at. Nothing to do when the model runs by evaluation.
   void prepare(const std::vector<Tensor>& inputs);
   // Forgets all state: the next run is the first again.
   void reset();

@@ -38,7 +38,8 @@ void bind_shape(const DimShape& declared, const Shape& actual, const std::string
   }
 }
 
-// Scenarios are hints for simplification (tract-opl 6.2): sizes that fit none of them are legal, so they are not checked.
+// Scenarios are hints for simplification (tract-opl 6.2): sizes that fit none of them are legal, so they are
+// not checked.
 void check_assertions(const Graph& graph, const SymbolValues& symbols) {
   for (const Assertion& assertion : graph.assertions) {
     const auto value = assertion.expression.evaluate(symbols);

@@ -24,7 +24,7 @@ struct Signature {
     std::string name;
     bool is_tensor = false;                  // else an attribute
     bool is_array = false;                   // tensor[]: any number
-    bool is_integer = false;   // a tensor declared tensor<integer>: literals for it stay i64
+    bool is_integer = false;                 // a tensor declared tensor<integer>: literals for it stay i64
     bool is_optional = false;                // a tensor declared `= false`: may be left out
     std::optional<Attribute> default_value;  // of an attribute, or a literal default of a tensor (bias = 0.0)
   };
@@ -133,8 +133,8 @@ struct OpDef {
   // Binds symbols that the state knows before a run starts (the past length of a cache); the state may be
   // untouched.
   void (*bind)(const NodeReader&, const OpState&, SymbolValues&) = nullptr;
-  // Item by item: what is at an index of the result depends on what is there in the (broadcast) arguments, and has
-  // the type of the first.
+  // Item by item: what is at an index of the result depends on what is there in the (broadcast) arguments,
+  // and has the type of the first.
   bool elementwise = false;
 };
 

@@ -143,11 +143,11 @@ std::vector<Value> Importer::tract_scan(const PrimitiveCall& call) {
     return value.is_absent() ? 0 : value.is_logical() ? (value.as_logical() ? 1 : 0) : integer(value);
   };
   const auto count = static_cast<uint32_t>(inputs.size());
-  return spread(add_row(call, "nnefrun_scan", std::move(inputs), {count},
-                              {Attribute(std::string(fragment->name)), kinds, axes, chunks, next_states,
-                               output_results, output_kinds, output_axes, output_chunks,
-                               Attribute(flag("skip")), Attribute(flag("reset_every_turn") != 0)},
-                              {std::make_shared<const Graph>(std::move(body.graph_))}));
+  return spread(add_row(
+      call, "nnefrun_scan", std::move(inputs), {count},
+      {Attribute(std::string(fragment->name)), kinds, axes, chunks, next_states, output_results, output_kinds,
+       output_axes, output_chunks, Attribute(flag("skip")), Attribute(flag("reset_every_turn") != 0)},
+      {std::make_shared<const Graph>(std::move(body.graph_))}));
 }
 
 std::vector<Value> Importer::tract_submodel(const PrimitiveCall& call) {
@@ -161,7 +161,7 @@ std::vector<Value> Importer::tract_submodel(const PrimitiveCall& call) {
   for (const Value& item : given.is_list() ? given.items() : Value::List{given}) inputs.push_back(wire(item));
   const auto count = static_cast<uint32_t>(inputs.size());
   return spread(add_row(call, "tract_core_submodel", std::move(inputs), {count},
-                              {Attribute(label.as_string())}, {std::move(body)}));
+                        {Attribute(label.as_string())}, {std::move(body)}));
 }
 
 // ------------------------------------------------------------------------------------ the engine's own
@@ -221,7 +221,7 @@ std::vector<Value> Importer::engine_scan(const PrimitiveCall& call) {
   }
   const auto count = static_cast<uint32_t>(inputs.size());
   return spread(add_row(call, "nnefrun_scan", std::move(inputs), {count}, std::move(attributes),
-                              {std::make_shared<const Graph>(body_graph(call, *fragment, facts))}));
+                        {std::make_shared<const Graph>(body_graph(call, *fragment, facts))}));
 }
 
 std::vector<Value> Importer::engine_submodel(const PrimitiveCall& call) {
@@ -238,8 +238,9 @@ std::vector<Value> Importer::engine_submodel(const PrimitiveCall& call) {
     facts.push_back(fact(inputs.back()));
   }
   const auto count = static_cast<uint32_t>(inputs.size());
-  return spread(add_row(call, "tract_core_submodel", std::move(inputs), {count}, {Attribute(label.as_string())},
-                    {std::make_shared<const Graph>(body_graph(call, *fragment, facts))}));
+  return spread(add_row(call, "tract_core_submodel", std::move(inputs), {count},
+                        {Attribute(label.as_string())},
+                        {std::make_shared<const Graph>(body_graph(call, *fragment, facts))}));
 }
 
 }  // namespace nnefrun

@@ -80,7 +80,8 @@ Importer::Importer(const Document& document, const ImportSources& sources, const
   for (const Assignment& assignment : document.graph->body) {
     for_each_invocation(*assignment.right, [&](const Invocation& i) {
       if (i.name != "update" || i.arguments.empty()) return;
-      if (const auto* variable = i.arguments[0].value->as<Identifier>()) updated_names_.emplace(variable->name);
+      if (const auto* variable = i.arguments[0].value->as<Identifier>())
+        updated_names_.emplace(variable->name);
     });
   }
 }
@@ -396,7 +397,8 @@ std::optional<DataType> literal_type_for(const Signature& signature, const Signa
   const std::string& parameter = declared.name;
   if (declared.is_integer && value.is_integer()) return std::nullopt;
   if (signature.name.starts_with("tract_core_q") || signature.name == "tract_core_einsum_q") {
-    if (parameter == "bias" || parameter == "a0" || parameter == "b0" || parameter == "c0") return DataType::i32;
+    if (parameter == "bias" || parameter == "a0" || parameter == "b0" || parameter == "c0")
+      return DataType::i32;
     if (parameter.ends_with("_scale")) return DataType::f32;
   }
   if (value.is_logical() || (value.is_list() && value.contains_wire())) return std::nullopt;
@@ -407,13 +409,15 @@ std::optional<DataType> literal_type_for(const Signature& signature, const Signa
 }  // namespace
 
 // Register A18: a bias of rank 1 is per channel only for a lenient reader.
-void Importer::require_strict_bias(const PrimitiveCall& call, const Signature& signature, const std::vector<Outlet>& inputs,
+void Importer::require_strict_bias(const PrimitiveCall& call, const Signature& signature,
+                                   const std::vector<Outlet>& inputs,
                                    const std::vector<uint32_t>& counts) const {
   size_t flat = 0;
   for (size_t t = 0; t < counts.size(); flat += counts[t++]) {
     if (signature.parameters[signature.tensors[t]].name != "bias" || counts[t] == 0) continue;
     if (fact(inputs[flat]).rank() == 1) {
-      throw fail(call, "shape-mismatch", "`bias` must have shape [1, channels], not " + to_string(fact(inputs[flat]).shape));
+      throw fail(call, "shape-mismatch",
+                 "`bias` must have shape [1, channels], not " + to_string(fact(inputs[flat]).shape));
     }
   }
 }
@@ -466,7 +470,8 @@ std::vector<Value> Importer::generic_as(
       inputs.push_back(wire(value, literal_type_for(signature, parameter, value, type)));
       // In tract's dialect a stored tensor of another float type follows the others (tract-opl 2.10).
       const Fact& given = fact(inputs.back());
-      if (document_.dialect == Dialect::tract && type && is_float(*type) && is_float(given.dtype) && given.constant) {
+      if (document_.dialect == Dialect::tract && type && is_float(*type) && is_float(given.dtype) &&
+          given.constant) {
         inputs.back() = cast(call, inputs.back(), *type);
       }
       counts.push_back(1);
@@ -616,7 +621,8 @@ Value Importer::external_of(const PrimitiveCall& call, DataType type,
                  "extent " + extent.to_string() + " of shape " + to_string(f.shape) + " is negative");
     }
     if (extent.is(0) && document_.dialect == Dialect::khronos) {
-      throw fail(call, "shape-empty", "shape " + to_string(f.shape) + " has an extent of 0, but all must be positive");
+      throw fail(call, "shape-empty",
+                 "shape " + to_string(f.shape) + " has an extent of 0, but all must be positive");
     }
   }
   if (f.shape.size() > static_cast<size_t>(kMaxRank)) {
@@ -644,7 +650,8 @@ Value Importer::variable_of(const PrimitiveCall& call, Tensor tensor,
   const auto it = variables_.find(key);
   if (it != variables_.end()) return add_entry(it->second);
   const Outlet outlet = graph_.add_constant(std::move(tensor), label, quant);
-  if (!call.result_names.empty() && updated_names_.count(call.result_names[0]) != 0) graph_.make_variable(outlet);
+  if (!call.result_names.empty() && updated_names_.count(call.result_names[0]) != 0)
+    graph_.make_variable(outlet);
   if (!call.result_names.empty() && !call.result_names[0].empty())
     graph_.rename(outlet, call.result_names[0]);
   variables_[key] = outlet;
@@ -657,8 +664,9 @@ Value Importer::variable_of(const PrimitiveCall& call, Tensor tensor,
 Graph import_document(const Document& document, const ImportSources& sources, const ImportOptions& options) {
   if (!document.graph) throw Error("graph-missing", "the document holds no graph");
   for (const QuantizationEntry& entry : sources.quantization) {
-    const bool known = document.dialect == Dialect::khronos ? find_op(entry.operation) != nullptr
-                                                            : code_format_of(entry, document.dialect).has_value();
+    const bool known = document.dialect == Dialect::khronos
+                           ? find_op(entry.operation) != nullptr
+                           : code_format_of(entry, document.dialect).has_value();
     if (!known) {
       throw Error("quant-operation", "graph.quant applies `" + entry.operation + "`, which is not supported",
                   entry.operation_where);

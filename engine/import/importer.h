@@ -123,8 +123,8 @@ class Importer : public Sink {
   std::vector<Value> generic(const PrimitiveCall& call);
   std::vector<Value> generic_as(const PrimitiveCall& call, std::string_view row,
                                 const std::vector<std::pair<std::string_view, Attribute>>& overrides = {});
-  void require_strict_bias(const PrimitiveCall& call, const Signature& signature, const std::vector<Outlet>& inputs,
-                           const std::vector<uint32_t>& counts) const;
+  void require_strict_bias(const PrimitiveCall& call, const Signature& signature,
+                           const std::vector<Outlet>& inputs, const std::vector<uint32_t>& counts) const;
   Value named(const PrimitiveCall& call, Outlet outlet, size_t result = 0);
   void fold_small(Outlet outlet);
   Outlet cast(const PrimitiveCall& call, Outlet outlet, DataType type);
@@ -201,8 +201,8 @@ class Importer : public Sink {
   Importer* parent_;  // of the body of a loop
   Graph graph_;
   std::vector<Entry> entries_;
-  std::map<std::string, Outlet> variables_;  // by label as it was found, one node each
-  std::set<uint32_t> changing_;              // variables that `update` writes, by node
+  std::map<std::string, Outlet> variables_;           // by label as it was found, one node each
+  std::set<uint32_t> changing_;                       // variables that `update` writes, by node
   std::set<std::string, std::less<>> updated_names_;  // identifiers of variables that the text updates
   std::map<std::string, const QuantizationEntry*, std::less<>> quantization_;
   std::set<std::string, std::less<>> applied_quantization_;

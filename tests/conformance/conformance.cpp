@@ -69,7 +69,9 @@ std::string run_case(const Case& c, Mode mode) {
   try {
     if (!c.lenient) return run_pairs(c, mode);
     try {
-      cli::load_model(options_of(c, mode));
+      cli::Options options = options_of(c, mode);
+      options.verb = cli::Verb::check;  // reads to the letter
+      cli::load_model(options);
     } catch (const cli::Failure& failure) {
       return failure.status == cli::kModelRefused ? "" : short_form(failure.error);
     }

@@ -40,12 +40,14 @@ TEST_CASE("every lowering is that of a row, once", "[registry]") {
 }
 
 TEST_CASE("every declaration of the engine's own file has a row or a body", "[registry]") {
+  // Shape arithmetic on symbols never becomes a node: engine/import/symbolic.cpp does it.
+  const std::set<std::string_view> folded = {"nnefrun_floor_div", "nnefrun_ceil_div", "nnefrun_broadcast"};
   for (const StandardFile& file : standard_files(Dialect::engine)) {
     if (file.name != "engine.nnef") continue;
     CHECK_FALSE(file.document->fragments.empty());
     for (const FragmentDefinition& fragment : file.document->fragments) {
       INFO(fragment.name);
-      CHECK((fragment.has_body || find_op(fragment.name) != nullptr));
+      CHECK((fragment.has_body || find_op(fragment.name) != nullptr) != (folded.count(fragment.name) != 0));
     }
   }
 }
