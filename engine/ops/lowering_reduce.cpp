@@ -178,7 +178,6 @@ constexpr Lowering kLowerings[] = {
     {"argmax_reduce", lower_reduce},
     {"argmin_reduce", lower_reduce},
     {"softmax", lower_softmax},
-    {"tract_core_softmax", lower_softmax},
     {"tract_core_log_softmax", lower_softmax},
     {"tract_core_rms_norm", lower_rms_norm},
     {"nnefrun_rms_norm", lower_rms_norm},
