@@ -149,6 +149,7 @@ class Importer : public Sink {
   std::vector<Value> tract_binary(const PrimitiveCall& call);
   std::vector<Value> tract_unary(const PrimitiveCall& call);
   std::vector<Value> tract_parameters(const PrimitiveCall& call);
+  std::vector<Value> tract_upsample(const PrimitiveCall& call);
   std::vector<Value> tract_select(const PrimitiveCall& call);
   std::vector<Value> tract_slice(const PrimitiveCall& call);
   std::vector<Value> tract_concat(const PrimitiveCall& call);

@@ -510,6 +510,42 @@ std::vector<Value> Importer::tract_deconv(const PrimitiveCall& call) {
                   Attribute::of_dims(output_shape), Attribute(groups)});
 }
 
+// tract's factors belong to the last axes, however many there are; the standard's to those behind batch and
+// channel.
+std::vector<Value> Importer::tract_upsample(const PrimitiveCall& call) {
+  const Outlet input = wire(call.argument("input"));
+  std::vector<int64_t> factor = integers(call, "factor");
+  const auto rank = static_cast<size_t>(fact(input).rank());
+  if (factor.size() > rank) {
+    throw fail(call, "attribute-length",
+               "factor has " + std::to_string(factor.size()) + " entries, the input has rank " +
+                   std::to_string(rank));
+  }
+  if (factor.size() + 2 <= rank) {
+    factor.insert(factor.begin(), rank - 2 - factor.size(), 1);
+    return generic_as(call, call.name, {{"factor", Attribute::of_ints(factor)}});
+  }
+  std::vector<float> scales(rank - factor.size(), 1.0F);
+  for (const int64_t f : factor) scales.push_back(static_cast<float>(f));
+  const bool nearest = call.name == "nearest_upsample";
+  std::string transformer = "asymmetric";
+  if (!nearest) {
+    const Attribute method = attribute(call.argument("method"), call, "method");
+    if (method == Attribute("symmetric")) transformer = "half_pixel";
+    if (method == Attribute("aligned")) transformer = "align_corners";
+    if (transformer == "asymmetric" && method != Attribute("asymmetric")) {
+      throw fail(call, "attribute-value", "method is not one of symmetric, asymmetric, aligned");
+    }
+    if (attribute(call.argument("border"), call, "border") != Attribute("replicate")) {
+      throw fail(call, "attribute-value", "border must be 'replicate' where batch or channel are resampled");
+    }
+  }
+  const Outlet scale =
+      graph_.add_constant(Tensor::of<float>({static_cast<int64_t>(rank)}, scales), "literal");
+  return add_row(call, "tract_core_resize", {input, scale}, {1, 1, 0},
+                 {Attribute(transformer), Attribute(nearest ? "nearest" : "linear"), Attribute("floor")});
+}
+
 // Only cells inside the input compete for a maximum, whatever the border (register A7).
 std::vector<Value> Importer::tract_pool(const PrimitiveCall& call) {
   return generic_as(call, call.name, {{"border", Attribute("ignore")}});
@@ -686,6 +722,8 @@ Importer::Adapter Importer::find_adapter(std::string_view name, Dialect dialect)
         {"pad", &Importer::tract_pad},
         {"conv", &Importer::tract_conv},
         {"deconv", &Importer::tract_deconv},
+        {"nearest_upsample", &Importer::tract_upsample},
+        {"multilinear_upsample", &Importer::tract_upsample},
         {"max_pool", &Importer::tract_pool},
         {"max_pool_with_index", &Importer::tract_pool_with_index},
         {"matmul", &Importer::tract_matmul},
