@@ -6,7 +6,7 @@
 # Runs apt-get as root, or through sudo.
 set -eu
 
-build="cmake ninja-build g++ libeigen3-dev libxsimd-dev libarchive-dev zlib1g-dev libcli11-dev nlohmann-json3-dev"
+build="cmake ninja-build g++ libeigen3-dev libarchive-dev zlib1g-dev libcli11-dev nlohmann-json3-dev"
 test="$build catch2 libbenchmark-dev"
 full="$test clang-14 g++-aarch64-linux-gnu qemu-user python3-numpy"
 
