@@ -1,0 +1,231 @@
+// Direct convolution in the blocked layout, for ISA files.
+//
+// The tile is kPositions neighbouring output positions times kVectors blocks of output channels, summed in
+// registers over all input channels and taps: for each item of the input a vector of weights for each block,
+// and one broadcast for each position. With 14 x 2 (32 registers) or 6 x 2 (16) every load of a weight serves
+// that many multiply-adds, so weights may stream from the second cache.
+#pragma once
+
+#include "kernels/blocked/rows.h"
+#include "kernels/vec_activation.h"
+
+namespace nnefrun::kernels {
+namespace {
+
+// accumulators + weights + the broadcast (or a group of lanes for each position) fill the registers
+#if defined(__AVX512F__)
+constexpr int kDirectPositions = 14;
+#elif defined(__aarch64__)
+constexpr int kDirectPositions = 8;
+#else
+constexpr int kDirectPositions = 6;
+#endif
+constexpr int kDirectVectors = 2;
+constexpr int kDirectAnyPositions = 4;  // most positions when their distance is not known to the compiler
+
+struct DirectTile {
+  const float* x;  // of the first position
+  const float* w;
+  float* y;
+  const float* bias;      // of the first block, or null
+  const float* residual;  // as y, or null
+  int64_t x_column;
+  int64_t row_begin, row_end;  // of taps[1]
+};
+
+template <int kPositions, int kVectors, int kLane>
+NNEFRUN_INLINE void direct_lanes(V (&acc)[kPositions][kVectors], const Lanes (&lanes)[kPositions],
+                                 const float* w) {
+  if constexpr (kLane < kLaneGroup) {
+    V weights[kVectors];
+    NNEFRUN_UNROLL
+    for (int v = 0; v < kVectors; ++v) weights[v] = vload(w + (kLane * kVectors + v) * kLanes);
+    NNEFRUN_UNROLL
+    for (int r = 0; r < kPositions; ++r) {
+      NNEFRUN_UNROLL
+      for (int v = 0; v < kVectors; ++v) acc[r][v] = vfma_lane<kLane>(weights[v], lanes[r], acc[r][v]);
+    }
+    direct_lanes<kPositions, kVectors, kLane + 1>(acc, lanes, w);
+  }
+}
+// One item of the input for each position.
+template <int kPositions, int kVectors>
+NNEFRUN_INLINE void direct_step(V (&acc)[kPositions][kVectors], const float* x, int64_t step,
+                                const float* w) {
+  V weights[kVectors];
+  NNEFRUN_UNROLL
+  for (int v = 0; v < kVectors; ++v) weights[v] = vload(w + v * kLanes);
+  NNEFRUN_UNROLL
+  for (int r = 0; r < kPositions; ++r) {
+    const V item = vset(x[r * step]);
+    NNEFRUN_UNROLL
+    for (int v = 0; v < kVectors; ++v) acc[r][v] = vfma(weights[v], item, acc[r][v]);
+  }
+}
+template <int kPositions, int kVectors>
+NNEFRUN_INLINE void direct_run(V (&acc)[kPositions][kVectors], const float* x, int64_t step, const float* w,
+                               int64_t count) {
+  constexpr int kUnroll = 4;
+  int64_t i = 0;
+  if constexpr (kLaneGroup > 1) {
+    for (; i + kLaneGroup <= count; i += kLaneGroup, w += kLaneGroup * kVectors * kLanes) {
+      Lanes lanes[kPositions];
+      NNEFRUN_UNROLL
+      for (int r = 0; r < kPositions; ++r) lanes[r] = lanes_load(x + r * step + i);
+      direct_lanes<kPositions, kVectors, 0>(acc, lanes, w);
+    }
+  } else {
+    for (; i + kUnroll <= count; i += kUnroll, w += kUnroll * kVectors * kLanes) {
+      NNEFRUN_UNROLL
+      for (int u = 0; u < kUnroll; ++u) {
+        direct_step<kPositions, kVectors>(acc, x + i + u, step, w + u * kVectors * kLanes);
+      }
+    }
+  }
+  for (; i < count; ++i, w += kVectors * kLanes) direct_step<kPositions, kVectors>(acc, x + i, step, w);
+}
+
+// kStep: x_column when it is known, else 0.
+template <int kPositions, int kVectors, int kStep>
+__attribute__((noinline)) void direct_tile(const BlockedDirect& d, const DirectTile& t) {
+  constexpr int kWidth = kVectors * kLanes;
+  const int64_t step = kStep != 0 ? kStep : t.x_column;
+  V acc[kPositions][kVectors];
+  NNEFRUN_UNROLL
+  for (int r = 0; r < kPositions; ++r) {
+    NNEFRUN_UNROLL
+    for (int v = 0; v < kVectors; ++v) acc[r][v] = vset(0.0F);
+  }
+  const int64_t plane = d.taps[1] * d.taps[2];
+  for (int64_t o = 0; o < d.outer; ++o) {
+    const int64_t count = o + 1 < d.outer ? d.run : d.last_run;
+    const float* w_outer = t.w + o * d.taps[0] * plane * d.run * kWidth;
+    for (int64_t kd = d.depth_begin; kd < d.depth_end; ++kd) {
+      for (int64_t kh = t.row_begin; kh < t.row_end; ++kh) {
+        const float* x = t.x + (o * d.x_outer + kd * d.x_tap[0] + kh * d.x_tap[1]);
+        const float* w = w_outer + (kd * plane + kh * d.taps[2]) * count * kWidth;
+        for (int64_t kw = 0; kw < d.taps[2]; ++kw, x += d.x_tap[2], w += count * kWidth) {
+          direct_run<kPositions, kVectors>(acc, x, step, w, count);
+        }
+      }
+    }
+  }
+  Activation after = Activation::none;
+  if (d.epilogue != nullptr) {
+    const Epilogue& e = *d.epilogue;
+    const V scale = vset(e.scale);
+    NNEFRUN_UNROLL
+    for (int v = 0; v < kVectors; ++v) {
+      if (t.bias != nullptr) {
+        const V bias = vload(t.bias + v * kLanes);
+        NNEFRUN_UNROLL
+        for (int r = 0; r < kPositions; ++r) acc[r][v] = vfma(acc[r][v], scale, bias);
+      } else if (e.scale != 1.0F) {
+        NNEFRUN_UNROLL
+        for (int r = 0; r < kPositions; ++r) acc[r][v] = acc[r][v] * scale;
+      }
+    }
+    if (t.residual != nullptr) {
+      NNEFRUN_UNROLL
+      for (int v = 0; v < kVectors; ++v) {
+        NNEFRUN_UNROLL
+        for (int r = 0; r < kPositions; ++r) {
+          acc[r][v] = acc[r][v] + vload(t.residual + v * d.y_block + r * kLanes);
+        }
+      }
+    }
+    after = e.activation;
+    if (after == Activation::relu || after == Activation::clamp) {
+      const V low = vset(after == Activation::relu ? 0.0F : e.a);
+      const V high = vset(after == Activation::relu ? __builtin_inff() : e.b);
+      after = Activation::none;
+      // max and min give their second operand when the two do not compare: NaN stays
+      NNEFRUN_UNROLL
+      for (int v = 0; v < kVectors; ++v) {
+        NNEFRUN_UNROLL
+        for (int r = 0; r < kPositions; ++r) acc[r][v] = vmin(high, vmax(low, acc[r][v]));
+      }
+    }
+  }
+  NNEFRUN_UNROLL
+  for (int v = 0; v < kVectors; ++v) {
+    NNEFRUN_UNROLL
+    for (int r = 0; r < kPositions; ++r) vstore(t.y + v * d.y_block + r * kLanes, acc[r][v]);
+  }
+  if (after != Activation::none) {
+    NNEFRUN_UNROLL
+    for (int v = 0; v < kVectors; ++v) {
+      activate_row(after, d.epilogue->a, d.epilogue->b, t.y + v * d.y_block, kPositions * kLanes);
+    }
+  }
+}
+
+using DirectTileFunction = void (*)(const BlockedDirect&, const DirectTile&);
+template <int kStep, int... kPosition>
+struct DirectTiles {
+  static constexpr DirectTileFunction functions[kDirectVectors][sizeof...(kPosition)] = {
+      {direct_tile<kPosition + 1, 1, kStep>...}, {direct_tile<kPosition + 1, 2, kStep>...}};
+};
+template <int kStep, int kCount, int... kPosition>
+struct MakeDirectTiles : MakeDirectTiles<kStep, kCount - 1, kCount - 1, kPosition...> {};
+template <int kStep, int... kPosition>
+struct MakeDirectTiles<kStep, 0, kPosition...> : DirectTiles<kStep, kPosition...> {};
+
+// Taps [begin, end) of an axis that lie inside when the first is at `first`.
+NNEFRUN_INLINE void taps_inside(int64_t first, int64_t dilation, int64_t taps, int64_t extent, int64_t* begin,
+                                int64_t* end) {
+  int64_t low = 0, high = taps;
+  while (low < high && first + low * dilation < 0) ++low;
+  while (high > low && first + (high - 1) * dilation >= extent) --high;
+  *begin = low;
+  *end = high;
+}
+
+void blocked_direct(const BlockedDirect& d) {
+  const DirectTileFunction* by_vectors[kDirectVectors];
+  int64_t most = kDirectPositions;
+  for (int v = 0; v < kDirectVectors; ++v) {
+    switch (d.x_column) {
+      case kLanes: by_vectors[v] = MakeDirectTiles<kLanes, kDirectPositions>::functions[v]; break;
+      case 2 * kLanes: by_vectors[v] = MakeDirectTiles<2 * kLanes, kDirectPositions>::functions[v]; break;
+      case 1: by_vectors[v] = MakeDirectTiles<1, kDirectPositions>::functions[v]; break;
+      case 2: by_vectors[v] = MakeDirectTiles<2, kDirectPositions>::functions[v]; break;
+      default:
+        by_vectors[v] = MakeDirectTiles<0, kDirectAnyPositions>::functions[v];
+        most = kDirectAnyPositions;
+    }
+  }
+  const int64_t tiles = (d.columns + most - 1) / most;
+  if (tiles == 0) return;
+  const int64_t least = d.columns / tiles, wider = d.columns % tiles;  // the first `wider` have one more
+  const int64_t depth =
+      (d.outer > 0 ? (d.outer - 1) * d.run + d.last_run : 0) * d.taps[0] * d.taps[1] * d.taps[2];
+  DirectTile t;
+  t.x_column = d.x_column;
+  const float* w = d.w;
+  for (int64_t block = 0; block < d.blocks; block += kDirectVectors) {
+    const int64_t vectors = d.blocks - block < kDirectVectors ? d.blocks - block : kDirectVectors;
+    t.w = w;
+    w += depth * vectors * kLanes;
+    const bool has_bias = d.epilogue != nullptr && d.epilogue->bias_axis == BiasAxis::row;
+    const float* residual = d.epilogue != nullptr ? d.epilogue->residual : nullptr;
+    t.bias = has_bias ? d.epilogue->bias + block * kLanes : nullptr;
+    for (int64_t line = 0; line < d.lines; ++line) {
+      taps_inside(d.first_row + line * d.row_stride, d.row_dilation, d.taps[1], d.height, &t.row_begin,
+                  &t.row_end);
+      int64_t column = 0;
+      for (int64_t i = 0; i < tiles; ++i) {
+        const int64_t count = least + (i < wider ? 1 : 0);
+        const int64_t at = block * d.y_block + line * d.y_line + column * kLanes;
+        t.x = d.x + (line * d.x_line + column * d.x_column);
+        t.y = d.y + at;
+        t.residual = residual != nullptr ? residual + at : nullptr;
+        by_vectors[vectors - 1][count - 1](d, t);
+        column += count;
+      }
+    }
+  }
+}
+
+}  // namespace
+}  // namespace nnefrun::kernels
