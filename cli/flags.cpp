@@ -133,6 +133,8 @@ void add_compiling(CLI::App& app, Verb verb, Options& o, RawFlags& raw) {
          "--via-text[=STAGE]: print the graph at that stage [optimized], read the text again and run that");
   add.one("--accuracy", raw.accuracy, "NAME",
           "exact, or fast: products with Q4_0 and Q8_0 weights may quantise activations [exact]");
+  add.one("--winograd", raw.winograd, "NAME",
+          "auto, or off: convolutions as direct sums, without Winograd's rounding [auto]");
 }
 
 void add_inputs(CLI::App& app, Options& o, RawFlags& raw) {

@@ -92,6 +92,7 @@ void check_names(const Options& options) {
   if (!options.dump_after.empty() && options.dump_after != "all") {
     require_name("--dump-after", options.dump_after, names);
   }
+  names.emplace_back(kBlockedLayouts);
   for (const Rewrite* rewrite : all_rewrites()) names.emplace_back(rewrite->name);
   for (const std::string& name : options.disabled) require_name("--disable", name, names);
 }
@@ -175,6 +176,7 @@ CompileOptions compile_options(const Options& options) {
   compile.optimize = options.optimize;
   compile.disabled = options.disabled;
   compile.max_rewrites = options.max_rewrites;
+  compile.winograd = options.winograd;
   compile.max_nodes = options.limits.nodes;
   compile.to_the_letter = options.verb == Verb::check && options.dialect == Dialect::khronos;
   dump_passes(compile, options.dump_after);
@@ -202,10 +204,11 @@ Graph load_typed_graph(const Archive& archive, const Options& options, Dialect* 
 
 std::shared_ptr<const CompiledModel> load_model(const Options& options) {
   const CompileOptions compile = compile_options(options);
-  const Archive archive = open_archive(options);
+  std::optional<Archive> archive = open_archive(options);
   return guarded_value<std::shared_ptr<const CompiledModel>>(kModelRefused, [&] {
     Dialect dialect = Dialect::automatic;
-    Graph graph = load_typed_graph(archive, options, &dialect);
+    Graph graph = load_typed_graph(*archive, options, &dialect);
+    archive.reset();  // so that weights go as they are packed
     return compile_graph(std::move(graph), compile, dialect);
   });
 }

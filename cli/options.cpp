@@ -87,6 +87,10 @@ void interpret(Options& o, const RawFlags& raw, const CLI::App& app) {
     throw usage("--accuracy is exact or fast, not `" + raw.accuracy + "`");
   }
   o.fast = raw.accuracy == "fast";
+  if (raw.winograd != "auto" && raw.winograd != "off") {
+    throw usage("--winograd is auto or off, not `" + raw.winograd + "`");
+  }
+  o.winograd = raw.winograd == "auto";
   o.optimize = !raw.no_optimize;
   if (!raw.via_text.empty()) {
     o.via_text = raw.via_text == "true" ? Stage::optimized : parse_stage("--via-text", raw.via_text);

@@ -4,6 +4,8 @@
 #include <chrono>
 
 #include "engine/import/importer.h"
+#include "engine/ops/blocked_layout.h"
+#include "engine/plan/constant_pool.h"
 #include "engine/rewrites/rewrite.h"
 #include "nnef_parser/archive.h"
 #include "nnef_parser/check.h"
@@ -34,7 +36,11 @@ Graph import_graph(const Document& document, const Archive& archive, const Compi
   ImportSources sources;
   TensorFileOptions files;
   files.legacy = !document.strict;
-  sources.tensor = [&](const std::string& label) { return archive.tensor(label, files); };
+  sources.tensor = [&](const std::string& label) {
+    auto file = archive.tensor(label, files);
+    if (file) file->tensor = pooled_constant(std::move(file->tensor));
+    return file;
+  };
   if (auto quantization = archive.quantization(*document.source->file)) {
     sources.quantization =
         parse_quantization_file(std::move(quantization->text), quantization->member, document.dialect);
@@ -127,13 +133,24 @@ std::shared_ptr<const CompiledModel> compile_graph(Graph graph, const CompileOpt
     return model;
   }
   model->graph = rewrite_graph(std::move(graph), Stage::optimized, options);
-  model->plan = PlanBuilder::build(model->graph, &model->why_no_plan);
+  PlanOptions plan;
+  if (std::find(options.disabled.begin(), options.disabled.end(), kBlockedLayouts) ==
+      options.disabled.end()) {
+    BlockedLayoutOptions layouts;
+    layouts.winograd = options.winograd;
+    plan.layouts = choose_blocked_layouts(model->graph, layouts);
+  }
+  // Weights live on in the form that the steps want; what they were made from goes as soon as it has been
+  // packed.
+  plan.constant_finished = [&](Outlet constant) { model->graph.mutable_fact(constant).constant.reset(); };
+  model->plan = PlanBuilder::build(model->graph, &model->why_no_plan, plan);
   return model;
 }
 
-std::shared_ptr<const CompiledModel> compile_model(const Archive& archive, const CompileOptions& options) {
+std::shared_ptr<const CompiledModel> compile_model(Archive archive, const CompileOptions& options) {
   Dialect dialect = Dialect::automatic;
   Graph graph = load_graph(archive, options, &dialect);
+  { const Archive done = std::move(archive); }
   return compile_graph(std::move(graph), options, dialect);
 }
 

@@ -29,17 +29,24 @@ struct CompileOptions {
   int64_t max_rewrites = -1;          // stop after so many applied patches; -1: no limit
   std::function<void(const std::string& pass, const Graph& after, int64_t applied, double seconds)>
       after_pass;
+  bool blocked = true;             // channel-blocked layouts where they pay
+  bool winograd = true;            // Winograd convolutions where they are faster
   bool to_the_letter = false;      // refuse what only the strictest reading of the specification forbids
   uint64_t max_nodes = 1'000'000;  // of the expanded graph
 };
 
 // A model that is ready to run: immutable, shared by sessions and threads.
 struct CompiledModel {
-  Graph graph;               // as far as the options took it
+  // As far as the options took it. A planned model keeps only those constants that its evaluate steps read.
+  Graph graph;
   std::optional<Plan> plan;  // none when the graph runs by evaluation
   std::string why_no_plan;   // the reason, for `info` and the log
   Dialect dialect = Dialect::khronos;
 };
+
+// The name under which `disabled` leaves out channel-blocked layouts; they are a choice of the planner, no
+// pass over the graph.
+inline constexpr const char* kBlockedLayouts = "blocked-layouts";
 
 // The text of the archive's graph, parsed and checked. Throws Error.
 Document parse_graph(const Archive& archive, const CompileOptions& options);
@@ -49,8 +56,9 @@ Graph import_graph(const Document& document, const Archive& archive, const Compi
 Graph load_graph(const Archive& archive, const CompileOptions& options, Dialect* read_as = nullptr);
 // Rewrites up to `stage` (typed: none).
 Graph rewrite_graph(Graph graph, Stage stage, const CompileOptions& options);
-// The whole pipeline.
-std::shared_ptr<const CompiledModel> compile_model(const Archive& archive, const CompileOptions& options);
+// The whole pipeline. Weights that are held in a packed archive go as they are packed into the plan, unless
+// the caller keeps a copy of the handle.
+std::shared_ptr<const CompiledModel> compile_model(Archive archive, const CompileOptions& options);
 // From a typed graph on.
 std::shared_ptr<const CompiledModel> compile_graph(Graph graph, const CompileOptions& options,
                                                    Dialect dialect = Dialect::engine);

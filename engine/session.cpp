@@ -5,6 +5,7 @@
 #include <exception>
 
 #include "engine/runtime/runtime.h"
+#include "kernels/blocked/blocked.h"
 
 namespace nnefrun {
 namespace {
@@ -23,6 +24,18 @@ Tensor copy_of(const View& view) {
   Tensor copy = Tensor::uninitialized(view.dtype, Shape(view.dims, view.dims + view.rank));
   if (copy.byte_size() > 0) std::memcpy(copy.mutable_bytes(), view.data, copy.byte_size());
   return copy;
+}
+
+// The result of a node without its layout: channel blocks are taken apart.
+Tensor logical_copy_of(const View& view, const Fact& fact) {
+  if (view.rank == fact.rank()) return copy_of(view);
+  Shape shape(view.dims, view.dims + view.rank - 1);
+  shape[1] = fact.shape[1].value();
+  Tensor plain = Tensor::uninitialized(view.dtype, shape);
+  const int64_t positions = volume_of(Shape(shape.begin() + 2, shape.end()));
+  kernels::unblock_channels(reinterpret_cast<const float*>(view.data), plain.mutable_data<float>(), shape[0],
+                            shape[1], positions);
+  return plain;
 }
 
 }  // namespace
@@ -207,7 +220,7 @@ struct Session::State {
       const bool last_of_node =
           index + 1 == self.model->plan->steps.size() || self.model->plan->steps[index + 1].node != step.node;
       for (uint32_t r = 0; last_of_node && r < step.output_count && r < node.facts.size(); ++r) {
-        self.observer(node, r, copy_of(self.runtime.step_output(index, r)));
+        self.observer(node, r, logical_copy_of(self.runtime.step_output(index, r), node.facts[r]));
       }
     }
   }

@@ -3,9 +3,8 @@
 
 #include <algorithm>
 
-#include "engine/ops/lowering.h"
+#include "engine/ops/lowering_support.h"
 #include "engine/ops/window_dims.h"
-#include "engine/runtime/step_parameters.h"
 #include "kernels/conv/conv.h"
 #include "kernels/matmul/matmul.h"
 
@@ -13,44 +12,6 @@ namespace nnefrun {
 namespace {
 
 NodeReader read(const Node& node) { return NodeReader(node, signature_of(node.op), nullptr); }
-
-struct ActivationEntry {
-  std::string_view name;
-  kernels::Activation activation;
-};
-constexpr ActivationEntry kActivations[] = {
-    {"", kernels::Activation::none},
-    {"relu", kernels::Activation::relu},
-    {"clamp", kernels::Activation::clamp},
-    {"leaky_relu", kernels::Activation::leaky_relu},
-    {"sigmoid", kernels::Activation::sigmoid},
-    {"tanh", kernels::Activation::tanh},
-    {"silu", kernels::Activation::silu},
-    {"gelu_erf", kernels::Activation::gelu_erf},
-    {"gelu_tanh", kernels::Activation::gelu_tanh},
-    {"hard_swish", kernels::Activation::hard_swish},
-    {"elu", kernels::Activation::elu},
-};
-
-bool set_activation(const NodeReader& r, EpilogueParameters& e) {
-  if (r.signature().attribute_index("activation") < 0) return true;
-  for (const ActivationEntry& entry : kActivations) {
-    if (entry.name != r.string("activation")) continue;
-    e.activation = static_cast<uint8_t>(entry.activation);
-    e.a = static_cast<float>(r.scalar("alpha"));
-    e.b = static_cast<float>(r.scalar("beta"));
-    return true;
-  }
-  return false;
-}
-
-bool is_f32(const Graph& graph, Outlet outlet) {
-  return graph.fact(outlet).dtype == DataType::f32 && !graph.fact(outlet).quant;
-}
-
-bool is_zero(const Fact& fact) {
-  return fact.constant && fact.constant->size() == 1 && fact.constant->as_double(0) == 0.0;
-}
 
 // The bias as one value for each of `count` channels; nullopt when it cannot be one. None at all when it is
 // zero.
@@ -112,11 +73,14 @@ bool lower_conv(PlanBuilder& b, const Graph& graph, uint32_t index) {
   const auto& kernel = kernels::choose_matmul_f32();
   p.packed_mr = kernel.mr;
   p.packed_nr = kernel.nr;
-  Tensor packed =
-      Tensor::zeros(DataType::f32, {static_cast<int64_t>(kernels::packed_conv_weights_size(shape, kernel))});
-  kernels::pack_conv_weights(shape, filter.constant->data<float>(), packed.mutable_data<float>(), kernel);
-
-  std::vector<uint32_t> inputs{b.value_of(node.inputs[0]), b.constant(std::move(packed))};
+  const uint32_t packed =
+      b.derived_constant(node.inputs[1], "conv groups " + std::to_string(groups), [&](const Tensor& plain) {
+        const auto items = static_cast<int64_t>(kernels::packed_conv_weights_size(shape, kernel));
+        Tensor out = Tensor::zeros(DataType::f32, {items});
+        kernels::pack_conv_weights(shape, plain.data<float>(), out.mutable_data<float>(), kernel);
+        return out;
+      });
+  std::vector<uint32_t> inputs{b.value_of(node.inputs[0]), packed};
   if (bias->present) inputs.push_back(bias->value);
   p.epilogue.has_bias = bias->present ? 1 : 0;
   if (node.op->name == "nnefrun_conv" && r.has_input("residual")) {
@@ -162,20 +126,26 @@ bool product(PlanBuilder& b, const Graph& graph, uint32_t index, bool transpose_
   std::vector<uint32_t> inputs;
   if (packable(a) && !packable(w)) {
     const int64_t rows = m.value(), depth = k.value();
-    Tensor packed =
-        Tensor::zeros(DataType::f32, {static_cast<int64_t>(kernels::packed_a_size(rows, depth, kernel))});
-    kernels::pack_a_f32(rows, depth, graph.fact(a).constant->data<float>(), transpose_a ? 1 : depth,
-                        transpose_a ? rows : 1, packed.mutable_data<float>(), kernel);
+    const auto pack = [&](const Tensor& plain) {
+      const auto size = static_cast<int64_t>(kernels::packed_a_size(rows, depth, kernel));
+      Tensor packed = Tensor::zeros(DataType::f32, {size});
+      kernels::pack_a_f32(rows, depth, plain.data<float>(), transpose_a ? 1 : depth, transpose_a ? rows : 1,
+                          packed.mutable_data<float>(), kernel);
+      return packed;
+    };
     p.packed_a = 1;
-    inputs = {b.constant(std::move(packed)), b.value_of(w)};
+    inputs = {b.derived_constant(a, transpose_a ? "left transposed" : "left", pack), b.value_of(w)};
   } else if (packable(w)) {
     const int64_t depth = k.value(), columns = n.value();
-    Tensor packed =
-        Tensor::zeros(DataType::f32, {static_cast<int64_t>(kernels::packed_b_size(depth, columns, kernel))});
-    kernels::pack_b_f32(depth, columns, graph.fact(w).constant->data<float>(), transpose_b ? 1 : columns,
-                        transpose_b ? depth : 1, packed.mutable_data<float>(), kernel);
+    const auto pack = [&](const Tensor& plain) {
+      const auto size = static_cast<int64_t>(kernels::packed_b_size(depth, columns, kernel));
+      Tensor packed = Tensor::zeros(DataType::f32, {size});
+      kernels::pack_b_f32(depth, columns, plain.data<float>(), transpose_b ? 1 : columns,
+                          transpose_b ? depth : 1, packed.mutable_data<float>(), kernel);
+      return packed;
+    };
     p.packed_b = 1;
-    inputs = {b.value_of(a), b.constant(std::move(packed))};
+    inputs = {b.value_of(a), b.derived_constant(w, transpose_b ? "right transposed" : "right", pack)};
   } else {
     inputs = {b.value_of(a), b.value_of(w)};
   }

@@ -2,10 +2,7 @@
 
 #include <algorithm>
 
-#include "engine/ops/lowering.h"
-#include "engine/ops/window_dims.h"
-#include "engine/runtime/step_parameters.h"
-#include "kernels/pool/pool.h"
+#include "engine/ops/lowering_support.h"
 #include "kernels/reduce/reduce.h"
 
 namespace nnefrun {
@@ -136,36 +133,8 @@ bool lower_layer_norm(PlanBuilder& b, const Graph& graph, uint32_t index) {
 
 bool lower_pool(PlanBuilder& b, const Graph& graph, uint32_t index) {
   const Node& node = graph.node(index);
-  if (!is_f32(graph, node)) return false;
-  const NodeReader r = read(node);
-  const DimShape& shape = graph.fact(node.inputs[0]).shape;
-  if (!has_known_window(r)) return false;
-  const auto size = r.integers("size");
-  const std::string& border = r.string("border");
-  const size_t spatial = shape.size() - 2;
-  if (shape.size() < 3 || spatial > 3 || (border != "constant" && border != "ignore")) return false;
-  const WindowDims w = window_dims(r, shape, size);
-  for (size_t axis = 0; axis < 2; ++axis) {  // batch and channels are planes
-    if (size[axis] != 1 || w.stride[axis] != 1 || !w.before[axis].is(0) ||
-        node.facts[0].shape[axis] != shape[axis])
-      return false;
-  }
   PoolParameters p;
-  const std::string_view op = node.op->name;
-  p.op = static_cast<uint8_t>(op == "max_pool" ? kernels::PoolOp::max
-                              : op == "avg_pool" || (op == "box" && r.logical("normalize"))
-                                  ? kernels::PoolOp::avg
-                                  : kernels::PoolOp::sum);
-  p.border =
-      static_cast<uint8_t>(border == "ignore" ? kernels::PoolBorder::ignore : kernels::PoolBorder::constant);
-  for (int i = 0; i < 3; ++i) p.pad_before[i] = b.size(0);
-  for (size_t i = 0; i < spatial; ++i) {
-    const size_t to = 3 - spatial + i;
-    p.window[to] = size[2 + i];
-    p.stride[to] = w.stride[2 + i];
-    p.dilation[to] = w.dilation[2 + i];
-    p.pad_before[to] = b.size(w.before[2 + i]);
-  }
+  if (!pool_window(graph, node, &b, &p)) return false;
   b.step(StepKind::pool, {b.value_of(node.inputs[0])}, {b.result(index)}, p);
   return true;
 }

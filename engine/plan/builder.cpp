@@ -1,7 +1,9 @@
 #include "engine/plan/builder.h"
 
 #include <algorithm>
-#include <set>
+
+#include "engine/plan/constant_pool.h"
+#include "engine/runtime/step_parameters.h"
 
 namespace nnefrun {
 namespace {
@@ -68,13 +70,13 @@ size_t Plan::constant_bytes() const {
   return bytes;
 }
 
-std::optional<Plan> PlanBuilder::build(const Graph& graph, std::string* why) {
+std::optional<Plan> PlanBuilder::build(const Graph& graph, std::string* why, const PlanOptions& options) {
   const std::string reason = unplannable(graph);
   if (!reason.empty()) {
     if (why != nullptr) *why = reason;
     return std::nullopt;
   }
-  PlanBuilder b(graph);
+  PlanBuilder b(graph, options);
   for (const auto& symbol : bound_by_inputs(graph)) b.plan_.symbols.push_back(symbol);
   for (uint32_t i = 0; i < graph.inputs.size(); ++i) {
     const Fact& fact = graph.fact(graph.inputs[i]);
@@ -90,19 +92,54 @@ std::optional<Plan> PlanBuilder::build(const Graph& graph, std::string* why) {
     b.values_[update.first] = value;
     b.plan_.inputs.push_back(value);
   }
-  for (b.node_ = 0; b.node_ < graph.nodes().size(); ++b.node_) {
-    const Node& node = graph.node(b.node_);
-    if (b.values_.count({b.node_, 0}) != 0) continue;                // an input or a variable
-    if (node.facts.size() == 1 && node.facts[0].constant) continue;  // taken when a step asks for it
-    if (node.op->lower != nullptr && node.op->lower(b, graph, b.node_)) continue;
-    b.evaluate_step(b.node_);
+  for (const Node& node : graph.nodes()) {
+    for (const Outlet& input : std::set<Outlet>(node.inputs.begin(), node.inputs.end())) {
+      if (graph.fact(input).constant) ++b.readers_left_[input.node];
+    }
   }
-  for (const GraphOutput& output : graph.outputs) b.plan_.outputs.push_back(b.value_of(output.outlet));
-  for (const auto& update : graph.updates) b.plan_.outputs.push_back(b.value_of(update.second));
+  for (b.node_ = 0; b.node_ < graph.nodes().size(); ++b.node_) {
+    b.lower_node();
+    b.finish_constants();
+  }
+  for (const GraphOutput& output : graph.outputs) {
+    b.node_ = output.outlet.node;
+    b.plan_.outputs.push_back(b.value_of(output.outlet));
+  }
+  for (const auto& update : graph.updates) {
+    b.node_ = update.second.node;
+    b.plan_.outputs.push_back(b.value_of(update.second));
+  }
   b.compute_lives();
   b.overwrite_arguments();
   for (const Tensor& constant : b.plan_.constants) b.plan_.constant_data.push_back(constant.bytes());
   return std::move(b.plan_);
+}
+
+void PlanBuilder::lower_node() {
+  const Node& node = graph_.node(node_);
+  if (values_.count({node_, 0}) != 0) return;                    // an input or a variable
+  if (node.facts.size() == 1 && node.facts[0].constant) return;  // taken when a step asks for it
+  if (options_.layouts.has(node_)) {
+    blocked_ = true;
+    const bool done = options_.layouts.lower(*this, graph_, node_);
+    blocked_ = false;
+    if (done) return;
+  }
+  if (node.op->lower != nullptr && node.op->lower(*this, graph_, node_)) return;
+  evaluate_step(node_);
+}
+
+// Constants whose last reader has just been lowered.
+void PlanBuilder::finish_constants() {
+  const Node& node = graph_.node(node_);
+  for (const Outlet& input : std::set<Outlet>(node.inputs.begin(), node.inputs.end())) {
+    const auto readers = readers_left_.find(input.node);
+    if (readers == readers_left_.end() || --readers->second > 0) continue;
+    if (evaluated_constants_.count(input.node) != 0 || !options_.constant_finished) continue;
+    const bool is_output = std::any_of(graph_.outputs.begin(), graph_.outputs.end(),
+                                       [&](const GraphOutput& output) { return output.outlet == input; });
+    if (!is_output) options_.constant_finished(input);
+  }
 }
 
 uint32_t PlanBuilder::add_value(DataType dtype, Storage storage, uint32_t index, const DimShape& shape) {
@@ -120,36 +157,108 @@ uint32_t PlanBuilder::add_value(DataType dtype, Storage storage, uint32_t index,
 }
 
 uint32_t PlanBuilder::value_of(Outlet outlet) {
-  const auto it = values_.find(outlet);
-  if (it != values_.end()) return it->second;
+  return blocked_ ? blocked_value_of(outlet) : plain_value_of(outlet);
+}
+
+uint32_t PlanBuilder::plain_value_of(Outlet outlet) {
+  const auto known = values_.find(outlet);
+  if (known != values_.end()) return known->second;
   const Fact& fact = graph_.fact(outlet);
-  if (!fact.constant)
+  const auto blocked = blocked_values_.find(outlet);
+  uint32_t value = 0;
+  if (blocked != blocked_values_.end()) {
+    value = repack(blocked->second, fact.dtype, fact.shape, false);
+  } else if (fact.constant) {
+    value = constant(*fact.constant);
+  } else {
     throw Error("internal", "the plan asks for `" + graph_.name_of(outlet) + "` before it is computed");
-  const uint32_t value = constant(*fact.constant);
+  }
   values_[outlet] = value;
   return value;
 }
 
+uint32_t PlanBuilder::blocked_value_of(Outlet outlet) {
+  const auto known = blocked_values_.find(outlet);
+  if (known != blocked_values_.end()) return known->second;
+  const Fact& fact = graph_.fact(outlet);
+  if (fact.constant) return blocked_constant(*fact.constant);
+  const uint32_t value = repack(plain_value_of(outlet), fact.dtype, fact.shape, true);
+  blocked_values_[outlet] = value;
+  return value;
+}
+
+uint32_t PlanBuilder::blocked_constant(const Tensor& source) {
+  if (source.size() == 1) return constant(source.reshaped({}));
+  const int64_t block = options_.layouts.block;
+  Shape shape = source.shape();
+  shape.resize(static_cast<size_t>(graph_.node(node_).facts[0].rank()), 1);
+  Shape out_shape = shape;
+  out_shape[1] = (shape[1] + block - 1) / block;
+  out_shape.push_back(block);
+  Tensor out = Tensor::zeros(source.dtype(), out_shape);
+  const size_t item = item_size(source.dtype());
+  int64_t positions = 1;
+  for (size_t axis = 2; axis < shape.size(); ++axis) positions *= shape[axis];
+  std::byte* to = out.mutable_bytes();
+  for (int64_t i = 0; i < source.size(); ++i) {
+    const int64_t position = i % positions, channel = i / positions % shape[1],
+                  image = i / positions / shape[1];
+    const int64_t at =
+        ((image * out_shape[1] + channel / block) * positions + position) * block + channel % block;
+    std::memcpy(to + static_cast<size_t>(at) * item, source.bytes() + static_cast<size_t>(i) * item, item);
+  }
+  return constant(std::move(out));
+}
+
+// The same items in the other layout. Where positions are single and channels fill their blocks, both are the
+// same bytes.
+uint32_t PlanBuilder::repack(uint32_t value, DataType dtype, const DimShape& logical, bool to_blocked) {
+  const int64_t block = options_.layouts.block;
+  const DimShape shape = to_blocked ? blocked_shape(logical, block) : logical;
+  const bool single = std::all_of(logical.begin() + 2, logical.end(), [](const Dim& d) { return d.is(1); });
+  if (single && logical[1].is_constant() && logical[1].value() % block == 0)
+    return add_value(dtype, Storage::alias, value, shape);
+  const uint32_t out = add_value(dtype, Storage::arena, 0, shape);
+  RepackParameters p;
+  p.block = static_cast<uint32_t>(block);
+  p.to_blocked = to_blocked ? 1 : 0;
+  step(StepKind::repack, {value}, {out}, p, to_blocked ? "into channel blocks" : "out of channel blocks");
+  return out;
+}
+
+DimShape PlanBuilder::layout_of(const DimShape& logical) const {
+  return blocked_ ? blocked_shape(logical, options_.layouts.block) : logical;
+}
+
 uint32_t PlanBuilder::result(uint32_t node, uint32_t result) {
-  const auto it = values_.find({node, result});
-  if (it != values_.end()) return it->second;
+  auto& values = known_values();
+  const auto it = values.find({node, result});
+  if (it != values.end()) return it->second;
   const Fact& fact = graph_.fact({node, result});
-  const uint32_t value = add_value(fact.dtype, Storage::arena, 0, fact.shape);
-  values_[{node, result}] = value;
+  const uint32_t value = add_value(fact.dtype, Storage::arena, 0, layout_of(fact.shape));
+  values[{node, result}] = value;
   return value;
 }
 
 void PlanBuilder::alias_result(uint32_t node, uint32_t result, uint32_t value) {
   const Fact& fact = graph_.fact({node, result});
-  values_[{node, result}] = add_value(fact.dtype, Storage::alias, value, fact.shape);
+  known_values()[{node, result}] = add_value(fact.dtype, Storage::alias, value, layout_of(fact.shape));
 }
 
 uint32_t PlanBuilder::temporary(DataType dtype, const DimShape& shape) {
-  return add_value(dtype, Storage::arena, 0, shape);
+  return add_value(dtype, Storage::arena, 0, layout_of(shape));
+}
+
+uint32_t PlanBuilder::derived_constant(Outlet source, const std::string& form,
+                                       const std::function<Tensor(const Tensor&)>& make) {
+  const auto [it, fresh] = derived_.try_emplace({source, form}, 0);
+  if (fresh) it->second = constant(make(*graph_.fact(source).constant));
+  return it->second;
 }
 
 uint32_t PlanBuilder::constant(Tensor value) {
   const uint32_t index = static_cast<uint32_t>(plan_.constants.size());
+  value = pooled_constant(std::move(value));
   // A View has no room for block types: their bytes go as u8.
   const bool blocks = item_size(value.dtype()) == 0;
   const uint32_t id =
@@ -239,7 +348,11 @@ void PlanBuilder::evaluate_step(uint32_t index) {
   const Node& node = graph_.node(index);
   std::vector<uint32_t> inputs, outputs;
   for (const Outlet& input : node.inputs) {  // constants are taken from the graph by the host
-    if (!graph_.fact(input).constant) inputs.push_back(value_of(input));
+    if (graph_.fact(input).constant) {
+      evaluated_constants_.insert(input.node);
+    } else {
+      inputs.push_back(value_of(input));
+    }
   }
   for (uint32_t r = 0; r < node.facts.size(); ++r) outputs.push_back(result(index, r));
   step(StepKind::evaluate, inputs, outputs);
@@ -283,7 +396,9 @@ void PlanBuilder::overwrite_arguments() {
     const PlanStep& step = plan_.steps[s];
     const auto kind = static_cast<StepKind>(step.kind);
     // These steps read each item of an argument before they write it.
-    if (kind != StepKind::unary && kind != StepKind::binary && kind != StepKind::softmax) continue;
+    if (kind != StepKind::unary && kind != StepKind::binary && kind != StepKind::softmax &&
+        kind != StepKind::blocked_gate)
+      continue;
     const uint32_t out = plan_.operands[step.first_operand + step.input_count];
     if (plan_.values[out].storage != Storage::arena) continue;
     for (uint32_t i = 0; i < step.input_count; ++i) {

@@ -3,16 +3,23 @@
 // The builder walks the nodes in order and asks each row to lower itself into steps; a node whose row has no
 // lowering, or whose lowering declines, becomes an `evaluate` step. Then lives are computed, and results that
 // may overwrite their argument are made to. May throw; never runs on a device.
+//
+// Layouts. A node for which BlockedLayouts says so is lowered in the channel-blocked layout: while it is,
+// values, results and temporaries that it asks for are blocked ones. A wire may exist in both layouts; the
+// missing one is made by a repack step in front of the first step that wants it.
 #pragma once
 
 #include <cstring>
+#include <functional>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <unordered_map>
 #include <vector>
 
 #include "engine/graph/op_def.h"
+#include "engine/plan/layout.h"
 #include "engine/runtime/plan.h"
 #include "engine/runtime/steps.h"
 
@@ -37,15 +44,39 @@ struct Plan {
   size_t constant_bytes() const;
 };
 
+struct PlanOptions {
+  BlockedLayouts layouts;
+  // Called with each constant when no later step and no evaluation will look at it: its owner may let go of
+  // its bytes.
+  std::function<void(Outlet)> constant_finished;
+};
+
 class PlanBuilder {
  public:
   // nullopt, with the reason in `why`, when the graph cannot be planned: an extent that only the data tells,
   // strings.
-  static std::optional<Plan> build(const Graph& graph, std::string* why = nullptr);
+  static std::optional<Plan> build(const Graph& graph, std::string* why = nullptr,
+                                   const PlanOptions& options = {});
 
   // --- for lower() ---
-  // The value of a wire that an earlier node computed, or of a constant.
+  // The value of a wire that an earlier node computed, or of a constant, in the layout of the node at hand. A
+  // blocked constant gets the rank of the node's first result (ones behind); of a single item, rank 0.
   uint32_t value_of(Outlet outlet);
+  // The same in the plain layout, also while a blocked node is lowered.
+  uint32_t plain_value_of(Outlet outlet);
+  // Whether an earlier node computed the wire in the blocked layout.
+  bool is_computed_blocked(Outlet outlet) const {
+    return blocked_values_.count(outlet) != 0 && values_.count(outlet) == 0;
+  }
+  // Channels in a block while a blocked node is lowered, else 0.
+  int64_t block() const { return blocked_ ? options_.layouts.block : 0; }
+  const BlockedLayouts& layouts() const { return options_.layouts; }
+  // The extents of what value_of and result give, and of a temporary of that logical shape.
+  DimShape layout_of(const DimShape& logical) const;
+  // A constant made from another one (a packed weight): made once for each `form`, however many nodes want
+  // it.
+  uint32_t derived_constant(Outlet source, const std::string& form,
+                            const std::function<Tensor(const Tensor&)>& make);
   // The value that result `result` of `node` is written to; created by the first call.
   uint32_t result(uint32_t node, uint32_t result = 0);
   // Result `result` of `node` is the bytes of `value` under the result's shape. For reshape and its kin.
@@ -69,10 +100,17 @@ class PlanBuilder {
   const Graph& graph() const { return graph_; }
 
  private:
-  explicit PlanBuilder(const Graph& graph) : graph_(graph) {}
+  PlanBuilder(const Graph& graph, const PlanOptions& options) : graph_(graph), options_(options) {}
+  void lower_node();
+  void finish_constants();
+  uint32_t blocked_value_of(Outlet outlet);
+  uint32_t blocked_constant(const Tensor& constant);
+  uint32_t repack(uint32_t value, DataType dtype, const DimShape& logical, bool to_blocked);
   void add_step(StepKind kind, const std::vector<uint32_t>& inputs, const std::vector<uint32_t>& outputs,
                 const void* parameters, size_t size, std::string note);
   uint32_t add_value(DataType dtype, Storage storage, uint32_t index, const DimShape& shape);
+  // The map of the values in the layout at hand.
+  std::map<Outlet, uint32_t>& known_values() { return blocked_ ? blocked_values_ : values_; }
   uint32_t atom(const Dim::Atom& atom);
   uint32_t expression(SizeExpression::Kind kind, int64_t a, int64_t b);
   void evaluate_step(uint32_t node);
@@ -80,8 +118,14 @@ class PlanBuilder {
   void overwrite_arguments();
 
   const Graph& graph_;
+  const PlanOptions& options_;
   Plan plan_;
-  std::map<Outlet, uint32_t> values_;
+  std::map<Outlet, uint32_t> values_;          // plain
+  std::map<Outlet, uint32_t> blocked_values_;  // channel-blocked
+  std::map<std::pair<Outlet, std::string>, uint32_t> derived_;
+  std::map<uint32_t, uint32_t> readers_left_;  // of each constant node: nodes that have not been lowered
+  std::set<uint32_t> evaluated_constants_;     // those that an evaluate step reads
+  bool blocked_ = false;                       // the node at hand is lowered in the blocked layout
   std::unordered_map<std::string, uint32_t> sizes_;
   uint32_t node_ = 0;
 };

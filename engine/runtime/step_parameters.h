@@ -66,6 +66,35 @@ struct ConvParameters {
   int32_t packed_mr = 0, packed_nr = 0;
 };
 
+// blocked_conv: inputs {x, packed filter, bias?, residual?}, channel-blocked but for a plain x; the bias is
+// padded to whole blocks. method is a kernels::BlockedMethod; everything was packed for blocks of `block`
+// channels.
+struct BlockedConvParameters {
+  EpilogueParameters epilogue;
+  uint8_t method = 0;
+  uint8_t x_is_plain = 0;
+  uint32_t block = 0;
+  int64_t groups = 1, in_channels = 0, out_channels = 0;
+  int64_t filter[3] = {1, 1, 1}, stride[3] = {1, 1, 1}, dilation[3] = {1, 1, 1};
+  SizeIndex pad_before[3] = {};
+};
+
+// repack: [N, C, D...] <-> [N, ceil(C / block), D..., block], f32.
+struct RepackParameters {
+  uint32_t block = 0;
+  uint8_t to_blocked = 0;
+};
+
+// blocked_sum: over all positions of each block, times a factor: 1, or (mean) one over their number.
+struct BlockedSumParameters {
+  uint8_t mean = 0;
+};
+
+// blocked_gate: z = x op y, y with one vector of channels for each image. op is a kernels::BlockedGate.
+struct BlockedGateParameters {
+  uint8_t op = 0;
+};
+
 // pool: op is a kernels::PoolOp; the first two axes are planes.
 struct PoolParameters {
   uint8_t op = 0;

@@ -28,8 +28,13 @@ enum class StepKind : uint32_t {
   select = 12,
   pad = 13,
   sizes = 14,  // writes evaluated size expressions as i64
+  blocked_conv = 15,
+  repack = 16,
+  blocked_pool = 17,  // PoolParameters
+  blocked_sum = 18,
+  blocked_gate = 19,
 };
-inline constexpr uint32_t kStepKindCount = 15;
+inline constexpr uint32_t kStepKindCount = 20;
 
 // What a step sees. Views have their final shapes when bind runs and their data when run does.
 struct StepContext {
@@ -60,6 +65,7 @@ const StepRow* step_row(uint32_t kind);
 
 // Each is defined by the file that runs it.
 extern const StepRow kCopyStep, kUnaryStep, kBinaryStep, kMatmulStep, kConvStep, kPoolStep, kReduceStep,
-    kSoftmaxStep, kNormalizeStep, kGatherStep, kCastStep, kSelectStep, kPadStep, kSizesStep;
+    kSoftmaxStep, kNormalizeStep, kGatherStep, kCastStep, kSelectStep, kPadStep, kSizesStep, kBlockedConvStep,
+    kRepackStep, kBlockedPoolStep, kBlockedSumStep, kBlockedGateStep;
 
 }  // namespace nnefrun

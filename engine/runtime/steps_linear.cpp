@@ -1,5 +1,6 @@
 // Matrix products and convolutions, in f32, over the blocked and packed kernels.
 
+#include "engine/runtime/epilogue.h"
 #include "engine/runtime/step_parameters.h"
 #include "engine/runtime/steps.h"
 #include "kernels/conv/conv.h"
@@ -9,20 +10,6 @@ namespace nnefrun {
 namespace {
 
 const float* floats(const View* view) { return reinterpret_cast<const float*>(view->data); }
-
-kernels::Epilogue epilogue_of(const StepContext& c, const EpilogueParameters& p, kernels::BiasAxis axis) {
-  kernels::Epilogue e;
-  e.activation = static_cast<kernels::Activation>(p.activation);
-  e.a = p.a;
-  e.b = p.b;
-  uint32_t operand = 2;
-  if (p.has_bias != 0) {
-    e.bias_axis = axis;
-    e.bias = floats(c.inputs[operand++]);
-  }
-  if (p.has_residual != 0) e.residual = floats(c.inputs[operand]);
-  return e;
-}
 
 constexpr int kMaxBatchRank = kMaxRank - 2;
 

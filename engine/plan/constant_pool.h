@@ -1,0 +1,15 @@
+// Equal constants are held once per process: when an application loads several graphs over the same tensors
+// (an archive with encoder.nnef and decoder.nnef, or one model twice), their weights, packed or not, share
+// memory.
+#pragma once
+
+#include "base/tensor.h"
+
+namespace nnefrun {
+
+// A tensor identical to `constant`: one that an earlier call returned and that is still alive somewhere, or
+// `constant` itself. Small tensors (below 4096 bytes) and strings come back as they are. Nothing is kept
+// alive by the pool. From any thread.
+Tensor pooled_constant(Tensor constant);
+
+}  // namespace nnefrun

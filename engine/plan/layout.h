@@ -1,0 +1,34 @@
+// Layouts: which nodes of a graph compute in the channel-blocked layout (kernels/blocked/blocked.h).
+//
+// A layout belongs to the plan, never to the graph: facts stay logical. engine/ops decides over the whole
+// graph by cost; the builder then lowers each node in its layout and inserts repacks where a wire crosses.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "engine/graph/graph.h"
+
+namespace nnefrun {
+
+class PlanBuilder;
+
+struct BlockedLayouts {
+  int64_t block = 0;           // channels in a block; 0: every node is plain
+  std::vector<uint8_t> nodes;  // one for each node: 1 when its results are channel-blocked
+  bool winograd = true;        // whether convolutions may be computed by Winograd's methods
+  // Emits the steps of such a node; false when it cannot after all (then it is lowered plain).
+  bool (*lower)(PlanBuilder&, const Graph&, uint32_t node) = nullptr;
+
+  bool has(uint32_t node) const { return block > 0 && node < nodes.size() && nodes[node] != 0; }
+};
+
+// The extents of a channel-blocked tensor: [N, C, D...] -> [N, ceil(C / block), D..., block].
+inline DimShape blocked_shape(const DimShape& shape, int64_t block) {
+  DimShape out = shape;
+  out[1] = Dim::ceil_div(shape[1], block);
+  out.push_back(Dim(block));
+  return out;
+}
+
+}  // namespace nnefrun
