@@ -6,8 +6,7 @@
 // that many multiply-adds, so weights may stream from the second cache.
 #pragma once
 
-#include "kernels/blocked/rows.h"
-#include "kernels/vec_activation.h"
+#include "kernels/blocked/finish_body.h"
 
 namespace nnefrun::kernels {
 namespace {
@@ -110,54 +109,7 @@ __attribute__((noinline)) void direct_tile(const BlockedDirect& d, const DirectT
       }
     }
   }
-  Activation after = Activation::none;
-  if (d.epilogue != nullptr) {
-    const Epilogue& e = *d.epilogue;
-    const V scale = vset(e.scale);
-    NNEFRUN_UNROLL
-    for (int v = 0; v < kVectors; ++v) {
-      if (t.bias != nullptr) {
-        const V bias = vload(t.bias + v * kLanes);
-        NNEFRUN_UNROLL
-        for (int r = 0; r < kPositions; ++r) acc[r][v] = vfma(acc[r][v], scale, bias);
-      } else if (e.scale != 1.0F) {
-        NNEFRUN_UNROLL
-        for (int r = 0; r < kPositions; ++r) acc[r][v] = acc[r][v] * scale;
-      }
-    }
-    if (t.residual != nullptr) {
-      NNEFRUN_UNROLL
-      for (int v = 0; v < kVectors; ++v) {
-        NNEFRUN_UNROLL
-        for (int r = 0; r < kPositions; ++r) {
-          acc[r][v] = acc[r][v] + vload(t.residual + v * d.y_block + r * kLanes);
-        }
-      }
-    }
-    after = e.activation;
-    if (after == Activation::relu || after == Activation::clamp) {
-      const V low = vset(after == Activation::relu ? 0.0F : e.a);
-      const V high = vset(after == Activation::relu ? __builtin_inff() : e.b);
-      after = Activation::none;
-      // max and min give their second operand when the two do not compare: NaN stays
-      NNEFRUN_UNROLL
-      for (int v = 0; v < kVectors; ++v) {
-        NNEFRUN_UNROLL
-        for (int r = 0; r < kPositions; ++r) acc[r][v] = vmin(high, vmax(low, acc[r][v]));
-      }
-    }
-  }
-  NNEFRUN_UNROLL
-  for (int v = 0; v < kVectors; ++v) {
-    NNEFRUN_UNROLL
-    for (int r = 0; r < kPositions; ++r) vstore(t.y + v * d.y_block + r * kLanes, acc[r][v]);
-  }
-  if (after != Activation::none) {
-    NNEFRUN_UNROLL
-    for (int v = 0; v < kVectors; ++v) {
-      activate_row(after, d.epilogue->a, d.epilogue->b, t.y + v * d.y_block, kPositions * kLanes);
-    }
-  }
+  finish_tile<kPositions, kVectors>(acc, d.epilogue, t.bias, t.residual, t.y, d.y_block);
 }
 
 using DirectTileFunction = void (*)(const BlockedDirect&, const DirectTile&);
@@ -170,16 +122,6 @@ template <int kStep, int kCount, int... kPosition>
 struct MakeDirectTiles : MakeDirectTiles<kStep, kCount - 1, kCount - 1, kPosition...> {};
 template <int kStep, int... kPosition>
 struct MakeDirectTiles<kStep, 0, kPosition...> : DirectTiles<kStep, kPosition...> {};
-
-// Taps [begin, end) of an axis that lie inside when the first is at `first`.
-NNEFRUN_INLINE void taps_inside(int64_t first, int64_t dilation, int64_t taps, int64_t extent, int64_t* begin,
-                                int64_t* end) {
-  int64_t low = 0, high = taps;
-  while (low < high && first + low * dilation < 0) ++low;
-  while (high > low && first + (high - 1) * dilation >= extent) --high;
-  *begin = low;
-  *end = high;
-}
 
 void blocked_direct(const BlockedDirect& d) {
   const DirectTileFunction* by_vectors[kDirectVectors];
