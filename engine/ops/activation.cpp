@@ -8,9 +8,11 @@
 namespace nnefrun {
 namespace {
 
+// 1 / (1 + exp(-x)), also where exp(-x) is too large for the type and the result is not yet zero.
 template <class T>
 T logistic(T x) {
-  return 1 / (1 + std::exp(-x));
+  const T e = std::exp(-std::abs(x));
+  return (x < 0 ? e : 1) / (1 + e);
 }
 
 // --- without parameters ---

@@ -1,5 +1,5 @@
 // tract_core_grid_sample: interpolation at given positions (tract-opl 5.4.7). Coordinates and weights are
-// f32, as in tract; sums are double.
+// f32, as in tract, unless the input is f64; sums are double.
 #include <algorithm>
 #include <cmath>
 
@@ -51,29 +51,33 @@ std::vector<Fact> infer_grid_sample(InferContext& c) {
   return {fact_of(input.dtype, std::move(shape))};
 }
 
+template <class T>
 struct Range {
-  float low, high;
+  T low, high;
 };
 
 // Folds x into the range by reflection at its ends.
-float reflected(float x, Range range) {
-  const float length = range.high - range.low;
+template <class T>
+T reflected(T x, Range<T> range) {
+  const T length = range.high - range.low;
   if (!(length > 0)) return range.low;
   if (x >= range.low && x <= range.high) return x;
   const bool below = x < range.low;
-  const float distance = below ? range.low - x : x - range.high;
-  const float turns = std::trunc(distance / length);
-  const float rest = distance - turns * length;
-  const bool odd = std::fmod(turns, 2.0F) != 0;
+  const T distance = below ? range.low - x : x - range.high;
+  const T turns = std::trunc(distance / length);
+  const T rest = distance - turns * length;
+  const bool odd = std::fmod(turns, T(2)) != 0;
   return below == odd ? range.high - rest : range.low + rest;
 }
 
-int64_t whole(float x) {
-  constexpr float kLimit = 1e12F;
+template <class T>
+int64_t whole(T x) {
+  constexpr T kLimit = T(1e12);
   return std::isnan(x) ? 0 : static_cast<int64_t>(std::clamp(x, -kLimit, kLimit));
 }
 
 // Samples one map at positions along the spatial axes.
+template <class T>
 class Sampler {
  public:
   Sampler(Shape extents, Padding padding, bool align_corners)
@@ -82,20 +86,20 @@ class Sampler {
         padding_(padding),
         align_corners_(align_corners) {
     for (const int64_t extent : extents_) {
-      const auto n = static_cast<float>(extent);
-      ranges_.push_back(align_corners ? Range{0.0F, n - 1.0F} : Range{-0.5F, n - 0.5F});
+      const auto n = static_cast<T>(extent);
+      ranges_.push_back(align_corners ? Range<T>{T(0), n - T(1)} : Range<T>{T(-0.5), n - T(0.5)});
     }
   }
 
   // From [-1, 1] to cells.
-  float position(float normalized, size_t axis) const {
-    const auto n = static_cast<float>(extents_[axis]);
-    return align_corners_ ? (normalized + 1.0F) / 2.0F * (n - 1.0F) : ((normalized + 1.0F) * n - 1.0F) / 2.0F;
+  T position(T normalized, size_t axis) const {
+    const auto n = static_cast<T>(extents_[axis]);
+    return align_corners_ ? (normalized + T(1)) / T(2) * (n - T(1)) : ((normalized + T(1)) * n - T(1)) / T(2);
   }
 
-  double at(const double* map, Mode mode, std::vector<float> u) const {
+  double at(const double* map, Mode mode, std::vector<T> u) const {
     if (mode == Mode::nearest) {
-      for (float& x : u) x = std::nearbyint(x);
+      for (T& x : u) x = std::nearbyint(x);
     }
     const bool outside = [&] {
       for (size_t d = 0; d < u.size(); ++d) {
@@ -105,12 +109,12 @@ class Sampler {
     }();
     // All coordinates are padded as soon as one of them is outside.
     for (size_t d = 0; outside && d < u.size(); ++d) {
-      if (padding_ == Padding::border) u[d] = std::clamp(u[d], 0.0F, ranges_[d].high + ranges_[d].low);
+      if (padding_ == Padding::border) u[d] = std::clamp(u[d], T(0), ranges_[d].high + ranges_[d].low);
       if (padding_ == Padding::reflection) u[d] = reflected(u[d], ranges_[d]);
     }
     if (mode == Mode::nearest) {
       std::vector<int64_t> index;
-      for (const float x : u) index.push_back(whole(x));
+      for (const T x : u) index.push_back(whole(x));
       return cell(map, index);
     }
     return mode == Mode::bilinear ? linear(map, u) : cubic(map, u);
@@ -123,7 +127,7 @@ class Sampler {
       int64_t i = index[d];
       if (i < 0 || i >= extents_[d]) {
         if (padding_ == Padding::zeros) return 0;
-        if (padding_ == Padding::reflection) i = whole(reflected(static_cast<float>(i), ranges_[d]));
+        if (padding_ == Padding::reflection) i = whole(reflected(static_cast<T>(i), ranges_[d]));
         i = std::clamp<int64_t>(i, 0, extents_[d] - 1);
       }
       offset += i * strides_[d];
@@ -131,14 +135,14 @@ class Sampler {
     return map[offset];
   }
 
-  double linear(const double* map, const std::vector<float>& u) const {
+  double linear(const double* map, const std::vector<T>& u) const {
     double sum = 0;
     std::vector<int64_t> index(u.size());
     for (size_t corner = 0; corner < (size_t{1} << u.size()); ++corner) {
       double weight = 1;
       for (size_t d = 0; d < u.size(); ++d) {
         const int64_t low = whole(std::floor(u[d]));
-        const auto fraction = static_cast<double>(u[d] - static_cast<float>(low));
+        const auto fraction = static_cast<double>(u[d] - static_cast<T>(low));
         const bool high = ((corner >> d) & 1) != 0;
         index[d] = low + (high ? 1 : 0);
         weight *= high ? fraction : 1 - fraction;
@@ -158,12 +162,12 @@ class Sampler {
     w[3] = outer(2 - x);
   }
 
-  double cubic(const double* map, const std::vector<float>& u) const {
+  double cubic(const double* map, const std::vector<T>& u) const {
     double weights[2][4];
     int64_t first[2];
     for (size_t d = 0; d < 2; ++d) {
       const int64_t low = whole(std::floor(u[d]));
-      cubic_weights(static_cast<double>(u[d] - static_cast<float>(low)), weights[d]);
+      cubic_weights(static_cast<double>(u[d] - static_cast<T>(low)), weights[d]);
       first[d] = low - 1;
     }
     double sum = 0;
@@ -176,14 +180,15 @@ class Sampler {
 
   Shape extents_;
   std::vector<int64_t> strides_;
-  std::vector<Range> ranges_;
+  std::vector<Range<T>> ranges_;
   Padding padding_;
   bool align_corners_;
 };
 
-std::vector<Tensor> eval_grid_sample(EvalContext& c) {
+template <class T>
+Tensor grid_sampled(const EvalContext& c) {
   const Tensor& input = c.input("input");
-  const Tensor grid = cast_items(c.input("grid"), DataType::f32);
+  const Tensor grid = cast_items(c.input("grid"), DataTypeOf<T>::value);
   const Shape extents(input.shape().begin() + 2, input.shape().end());
   const Shape points(grid.shape().begin() + 1, grid.shape().end() - 1);
   const auto axes = static_cast<int64_t>(extents.size());
@@ -196,16 +201,16 @@ std::vector<Tensor> eval_grid_sample(EvalContext& c) {
     throw c.fail("shape-mismatch",
                  c.signature().name + ": there is nothing to sample in " + to_string(input.shape()));
   }
-  const Sampler sampler(extents, read_padding(c), c.logical("align_corners"));
+  const Sampler<T> sampler(extents, read_padding(c), c.logical("align_corners"));
   const Mode mode = read_mode(c);
   const std::vector<double> items = as_doubles(input);
-  const float* positions = grid.data<float>();
+  const T* positions = grid.data<T>();
   Shape shape = {input.dim(0), input.dim(1)};
   shape.insert(shape.end(), points.begin(), points.end());
   std::vector<double> out(static_cast<size_t>(volume_of(shape)));
   for (int64_t batch = 0; batch < input.dim(0); ++batch) {
     for (int64_t point = 0; point < count; ++point) {
-      std::vector<float> u;
+      std::vector<T> u;
       for (int64_t d = 0; d < axes; ++d) {  // the grid lists the last axis first
         u.push_back(sampler.position(positions[(batch * count + point) * axes + axes - 1 - d],
                                      static_cast<size_t>(d)));
@@ -216,7 +221,11 @@ std::vector<Tensor> eval_grid_sample(EvalContext& c) {
       }
     }
   }
-  return {cast_items(Tensor::of<double>(shape, out), input.dtype())};
+  return cast_items(Tensor::of<double>(shape, out), input.dtype());
+}
+
+std::vector<Tensor> eval_grid_sample(EvalContext& c) {
+  return {c.input("input").dtype() == DataType::f64 ? grid_sampled<double>(c) : grid_sampled<float>(c)};
 }
 
 constexpr OpDef kRows[] = {

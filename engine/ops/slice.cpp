@@ -233,10 +233,8 @@ std::vector<Fact> infer_pad(InferContext& c) {
                                          " pairs, but the input has rank " + std::to_string(input.rank()));
   }
   Fact out = moved_fact(input);
-  if (out.dtype == DataType::string || is_complex(out.dtype)) {
-    throw c.fail("dtype-unsupported",
-                 prefix_of(c) + "items of type " + std::string(name_of(out.dtype)) + " are not padded");
-  }
+  if (out.dtype == DataType::string)
+    throw c.fail("dtype-unsupported", prefix_of(c) + "strings are not padded");
   c.scalar("value");
   for (size_t axis = 0; axis < padding.size(); ++axis) {
     const auto& [before, after] = padding[axis];
