@@ -22,6 +22,13 @@ constexpr int kDirectPositions = 6;
 constexpr int kDirectVectors = 2;
 constexpr int kDirectAnyPositions = 4;  // most positions when their distance is not known to the compiler
 
+// the constraint of a vector in inline assembly
+#if defined(__AVX512F__)
+#define NNEFRUN_REGISTER "v"
+#elif defined(__AVX2__)
+#define NNEFRUN_REGISTER "x"
+#endif
+
 struct DirectTile {
   const float* x;  // of the first position
   const float* w;
@@ -47,6 +54,35 @@ NNEFRUN_INLINE void direct_lanes(V (&acc)[kPositions][kVectors], const Lanes (&l
     direct_lanes<kPositions, kVectors, kLane + 1>(acc, lanes, w);
   }
 }
+// The two instructions of the inner loop. Left to itself the compiler replaces broadcasts of neighbouring
+// items by shuffles and moves accumulators around at every edge of a loop.
+NNEFRUN_INLINE V direct_broadcast(const float* x) {
+#if defined(NNEFRUN_REGISTER)
+  V v;
+  __asm__ volatile("vbroadcastss %1, %0" : "=" NNEFRUN_REGISTER(v) : "m"(*x));
+  return v;
+#else
+  return vset(*x);
+#endif
+}
+NNEFRUN_INLINE void direct_multiply_add(V& acc, V a, V b) {
+#if defined(NNEFRUN_REGISTER)
+  __asm__ volatile("vfmadd231ps %2, %1, %0"
+                   : "+" NNEFRUN_REGISTER(acc)
+                   : NNEFRUN_REGISTER(a), NNEFRUN_REGISTER(b));
+#else
+  acc = vfma(a, b, acc);
+#endif
+}
+// The same with a broadcast that is used once.
+NNEFRUN_INLINE void direct_multiply_add_item(V& acc, V a, const float* x) {
+#if defined(__AVX512F__)
+  __asm__ volatile("vfmadd231ps %2%{1to16%}, %1, %0" : "+v"(acc) : "v"(a), "m"(*x));
+#else
+  direct_multiply_add(acc, a, direct_broadcast(x));
+#endif
+}
+
 // One item of the input for each position.
 template <int kPositions, int kVectors>
 NNEFRUN_INLINE void direct_step(V (&acc)[kPositions][kVectors], const float* x, int64_t step,
@@ -56,9 +92,13 @@ NNEFRUN_INLINE void direct_step(V (&acc)[kPositions][kVectors], const float* x, 
   for (int v = 0; v < kVectors; ++v) weights[v] = vload(w + v * kLanes);
   NNEFRUN_UNROLL
   for (int r = 0; r < kPositions; ++r) {
-    const V item = vset(x[r * step]);
-    NNEFRUN_UNROLL
-    for (int v = 0; v < kVectors; ++v) acc[r][v] = vfma(weights[v], item, acc[r][v]);
+    if constexpr (kVectors == 1) {
+      direct_multiply_add_item(acc[r][0], weights[0], x + r * step);
+    } else {
+      const V item = direct_broadcast(x + r * step);
+      NNEFRUN_UNROLL
+      for (int v = 0; v < kVectors; ++v) direct_multiply_add(acc[r][v], weights[v], item);
+    }
   }
 }
 template <int kPositions, int kVectors>
@@ -95,17 +135,40 @@ __attribute__((noinline)) void direct_tile(const BlockedDirect& d, const DirectT
     NNEFRUN_UNROLL
     for (int v = 0; v < kVectors; ++v) acc[r][v] = vset(0.0F);
   }
-  const int64_t plane = d.taps[1] * d.taps[2];
-  for (int64_t o = 0; o < d.outer; ++o) {
-    const int64_t count = o + 1 < d.outer ? d.run : d.last_run;
-    const float* w_outer = t.w + o * d.taps[0] * plane * d.run * kWidth;
-    for (int64_t kd = d.depth_begin; kd < d.depth_end; ++kd) {
-      for (int64_t kh = t.row_begin; kh < t.row_end; ++kh) {
-        const float* x = t.x + (o * d.x_outer + kd * d.x_tap[0] + kh * d.x_tap[1]);
-        const float* w = w_outer + (kd * plane + kh * d.taps[2]) * count * kWidth;
-        for (int64_t kw = 0; kw < d.taps[2]; ++kw, x += d.x_tap[2], w += count * kWidth) {
-          direct_run<kPositions, kVectors>(acc, x, step, w, count);
-        }
+  // One loop over all runs, whatever axes they come from.
+  const int64_t rows = t.row_end - t.row_begin, depths = d.depth_end - d.depth_begin;
+  if (d.outer > 0 && rows > 0 && depths > 0) {
+    const int64_t columns = d.taps[2];
+    int64_t count = d.outer > 1 ? d.run : d.last_run;
+    const float* x = t.x + (d.depth_begin * d.x_tap[0] + t.row_begin * d.x_tap[1]);
+    const float* w = t.w + (d.depth_begin * d.taps[1] + t.row_begin) * columns * count * kWidth;
+    const int64_t next_row = d.x_tap[1] - columns * d.x_tap[2], next_depth = d.x_tap[0] - rows * d.x_tap[1];
+    const int64_t next_outer = d.x_outer - depths * d.x_tap[0];
+    // runs of weights that no row or depth of the input meets
+    const int64_t unused_rows = (d.taps[1] - rows) * columns;
+    const int64_t unused_depths = (d.taps[0] - depths) * d.taps[1] * columns;
+    int64_t column = columns, row = rows, depth = depths, outer = d.outer;
+    for (;;) {
+      direct_run<kPositions, kVectors>(acc, x, step, w, count);
+      x += d.x_tap[2];
+      w += count * kWidth;
+      if (--column != 0) continue;
+      column = columns;
+      x += next_row;
+      if (--row != 0) continue;
+      row = rows;
+      x += next_depth;
+      w += unused_rows * count * kWidth;
+      if (--depth != 0) continue;
+      depth = depths;
+      x += next_outer;
+      if (--outer == 0) break;
+      w += unused_depths * count * kWidth;
+      if (outer == 1) {
+        // what was left out before the first run of a channel has the size of that channel's runs
+        const int64_t before = (d.depth_begin * d.taps[1] + t.row_begin) * columns;
+        w += before * (d.last_run - count) * kWidth;
+        count = d.last_run;
       }
     }
   }
