@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "engine/graph/interpreter.h"
+#include "engine/ops/support.h"
 #include "nnef_parser/stdlib.h"
 
 namespace nnefrun {
@@ -30,6 +31,14 @@ void store_literal(const Value& value, DataType type, Tensor& out, int64_t index
     case DataType::bf16: out.mutable_data<BFloat16>()[index] = BFloat16(static_cast<float>(number)); return;
     case DataType::f32: out.mutable_data<float>()[index] = static_cast<float>(number); return;
     case DataType::f64: out.mutable_data<double>()[index] = number; return;
+    case DataType::complex32:
+    case DataType::complex64:
+    case DataType::complex128: {
+      const Tensor item = cast_items(Tensor::scalar<double>(number), type);
+      std::copy_n(item.bytes(), item.byte_size(),
+                  out.mutable_bytes() + static_cast<size_t>(index) * item.byte_size());
+      return;
+    }
     default: break;
   }
   const int64_t integer = value.is_integer()  ? value.as_integer()

@@ -61,6 +61,7 @@ DataType Importer::promoted(const PrimitiveCall& call, const Value& a, const Val
                : fa->dtype;
   if (fa->dtype == fb->dtype) return fa->dtype;
   if (fa->dtype == DataType::string || fb->dtype == DataType::string) return DataType::string;
+  if (is_complex(fa->dtype) != is_complex(fb->dtype)) return is_complex(fa->dtype) ? fa->dtype : fb->dtype;
   const auto single = [](const Fact& f) { return f.constant && f.constant->size() == 1; };
   if (single(*fa)) return fb->dtype;
   if (single(*fb)) return fa->dtype;

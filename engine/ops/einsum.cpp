@@ -8,6 +8,7 @@
 #include <map>
 #include <string>
 
+#include "engine/ops/complex_items.h"
 #include "engine/ops/items.h"
 #include "engine/ops/products.h"
 #include "engine/ops/registry.h"
@@ -143,7 +144,7 @@ std::vector<Fact> result_fact(InferContext& c, const Expression& e, const std::v
 
 DataType accumulator_of(const NodeReader& c) {
   const auto type = data_type_from_name(c.string("acc"));
-  if (!type || (!is_float(*type) && !is_integer(*type) && *type != DataType::dim)) {
+  if (!type || (!is_float(*type) && !is_integer(*type) && !is_complex(*type) && *type != DataType::dim)) {
     throw c.fail("unknown-dtype",
                  prefix_of(c) + "`acc` is '" + c.string("acc") + "', but a number type is expected");
   }
@@ -153,13 +154,15 @@ DataType accumulator_of(const NodeReader& c) {
 std::vector<Fact> infer_einsum(InferContext& c) {
   const auto facts = c.inputs_of("inputs");
   require_plain(c, facts);
+  const DataType type = accumulator_of(c);
   for (const Fact* fact : facts) {
-    if (fact->dtype == DataType::string || is_complex(fact->dtype)) {
+    if (fact->dtype == DataType::string || (is_complex(fact->dtype) && !is_complex(type))) {
       throw c.fail("dtype-unsupported", prefix_of(c) + "operands of type " +
-                                            std::string(name_of(fact->dtype)) + " are not multiplied");
+                                            std::string(name_of(fact->dtype)) + " are not multiplied as " +
+                                            std::string(name_of(type)));
     }
   }
-  return result_fact(c, parse(c, c.string("expr")), facts, accumulator_of(c));
+  return result_fact(c, parse(c, c.string("expr")), facts, type);
 }
 
 // --- evaluation ---
@@ -249,7 +252,8 @@ Named<N> summed(const Named<N>& value, const Labels& kept) {
 void multiply(const double* a, const double* b, double* out, int64_t m, int64_t k, int64_t n) {
   matrix_product(a, b, out, m, k, n);
 }
-void multiply(const uint64_t* a, const uint64_t* b, uint64_t* out, int64_t m, int64_t k, int64_t n) {
+template <class N>
+void multiply(const N* a, const N* b, N* out, int64_t m, int64_t k, int64_t n) {
   for (int64_t i = 0; i < m; ++i) {
     for (int64_t p = 0; p < k; ++p) {
       for (int64_t j = 0; j < n; ++j) out[i * n + j] += a[i * k + p] * b[p * n + j];
@@ -288,6 +292,7 @@ Named<N> contracted(const Named<N>& left, const Named<N>& right, const Labels& k
 }
 
 std::vector<double> numbers_of(const Tensor& value, double) { return as_doubles(value); }
+std::vector<Complex> numbers_of(const Tensor& value, Complex) { return as_complex(value); }
 std::vector<uint64_t> numbers_of(const Tensor& value, uint64_t) {
   std::vector<uint64_t> out;
   for (int64_t i = 0; i < value.size(); ++i) out.push_back(static_cast<uint64_t>(value.as_int(i)));
@@ -314,13 +319,18 @@ Tensor contract_all(const NodeReader& c, const Expression& e, const std::vector<
   }
   product = summed(product, e.result);
   product = ordered(product, e.result);
-  return Tensor::of<N>(product.shape, product.items);
+  if constexpr (std::is_same_v<N, Complex>)
+    return of_complex(product.shape, product.items, DataType::complex128);
+  else
+    return Tensor::of<N>(product.shape, product.items);
 }
 
 Tensor contract(const NodeReader& c, const Expression& e, std::vector<Tensor> values, DataType type) {
   for (Tensor& value : values) value = cast_items(dequantized(value), type);
-  return cast_items(
-      is_float(type) ? contract_all<double>(c, e, values) : contract_all<uint64_t>(c, e, values), type);
+  return cast_items(is_float(type)     ? contract_all<double>(c, e, values)
+                    : is_complex(type) ? contract_all<Complex>(c, e, values)
+                                       : contract_all<uint64_t>(c, e, values),
+                    type);
 }
 
 std::vector<Tensor> eval_einsum(EvalContext& c) {
@@ -358,7 +368,7 @@ std::vector<Fact> infer_legacy(InferContext& c) {
   const auto eight_bits = [](DataType t) { return t == DataType::i8 || t == DataType::u8; };
   const bool codes = eight_bits(a.dtype) && eight_bits(b.dtype);
   if (!codes) require_same_types(c, {&a, &b});
-  if (!is_float(a.dtype) && !is_integer(a.dtype)) {
+  if (!is_float(a.dtype) && !is_integer(a.dtype) && !is_complex(a.dtype)) {
     throw c.fail("dtype-unsupported",
                  prefix_of(c) + "matrices of type " + std::string(name_of(a.dtype)) + " are not multiplied");
   }

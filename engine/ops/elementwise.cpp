@@ -1,9 +1,9 @@
 // Element-wise operators of two and three tensors: arithmetic, comparisons, logic, bits, select, clamp.
 #include <cmath>
-#include <complex>
 #include <cstring>
 #include <limits>
 
+#include "engine/ops/complex_items.h"
 #include "engine/ops/pointwise.h"
 #include "engine/ops/registry.h"
 
@@ -206,8 +206,8 @@ bool each_known(const Fact& x, const Fact& y, const Fact& out, F&& f) {
   return true;
 }
 
-bool is_field(std::string_view name) {
-  return name == "add" || name == "sub" || name == "mul" || name == "div";
+bool takes_complex(std::string_view name) {
+  return name == "add" || name == "sub" || name == "mul" || name == "div" || name == "pow";
 }
 
 std::vector<Fact> infer_binary(InferContext& c) {
@@ -219,7 +219,7 @@ std::vector<Fact> infer_binary(InferContext& c) {
   const bool fits = binary.types == Types::numbers
                         ? integer || is_float(x.dtype) ||
                               (x.dtype == DataType::string && binary.name == "add") ||
-                              (is_complex(x.dtype) && is_field(binary.name))
+                              (is_complex(x.dtype) && takes_complex(binary.name))
                     : binary.types == Types::integers ? integer
                     : binary.types == Types::logical  ? logical
                                                       : integer || logical;
@@ -252,15 +252,17 @@ Tensor add_strings(Pair& pair, const Tensor& x, const Tensor& y) {
 }
 
 Tensor combine_complex(Pair& pair, std::string_view name, const Tensor& x, const Tensor& y) {
-  using Number = std::complex<double>;
-  const Tensor a = cast_items(x, DataType::complex128), b = cast_items(y, DataType::complex128);
-  Tensor out = Tensor::uninitialized(DataType::complex128, pair.out.shape());
-  Number* to = out.mutable_data<Number>();
+  const auto a = as_complex(x), b = as_complex(y);
+  std::vector<Complex> out(static_cast<size_t>(pair.out.size()));
   pair.each([&](int64_t i, int64_t ia, int64_t ib) {
-    const Number p = a.data<Number>()[ia], q = b.data<Number>()[ib];
-    to[i] = name == "add" ? p + q : name == "sub" ? p - q : name == "mul" ? p * q : p / q;
+    const Complex p = a[static_cast<size_t>(ia)], q = b[static_cast<size_t>(ib)];
+    out[static_cast<size_t>(i)] = name == "add"   ? p + q
+                                  : name == "sub" ? p - q
+                                  : name == "mul" ? p * q
+                                  : name == "div" ? p / q
+                                                  : std::pow(p, q);
   });
-  return cast_items(out, x.dtype());
+  return of_complex(pair.out.shape(), out, x.dtype());
 }
 
 std::vector<Tensor> eval_binary(EvalContext& c) {
@@ -344,7 +346,9 @@ std::vector<Fact> infer_compare(InferContext& c) {
   const Fact &x = *c.inputs.at(0), &y = *c.inputs.at(1);
   require_plain(c, {&x, &y});
   require_same_types(c, {&x, &y});
-  if (is_complex(x.dtype) || is_block_quantized(x.dtype)) {
+  const Order order = order_of(c);
+  const bool ordered = order != Order::eq && order != Order::ne;
+  if ((is_complex(x.dtype) && ordered) || is_block_quantized(x.dtype)) {
     throw c.fail("dtype-unsupported",
                  prefix_of(c) + "operands of type " + std::string(name_of(x.dtype)) + " are not compared");
   }
@@ -352,7 +356,7 @@ std::vector<Fact> infer_compare(InferContext& c) {
   std::vector<bool> answers;
   try {
     const bool known = each_known(x, y, out, [&](const Dim& a, const Dim& b) {
-      const auto answer = decided(order_of(c), a, b);
+      const auto answer = decided(order, a, b);
       if (answer) answers.push_back(*answer);
       return answer.has_value();
     });
@@ -371,6 +375,13 @@ std::vector<Tensor> eval_compare(EvalContext& c) {
   if (x.dtype() == DataType::string) {
     pair.each([&](int64_t i, int64_t a, int64_t b) {
       out[i] = holds(order, x.strings()[static_cast<size_t>(a)], y.strings()[static_cast<size_t>(b)]);
+    });
+    return {pair.out};
+  }
+  if (is_complex(x.dtype())) {
+    const auto a = as_complex(x), b = as_complex(y);
+    pair.each([&](int64_t i, int64_t ia, int64_t ib) {
+      out[i] = (a[static_cast<size_t>(ia)] == b[static_cast<size_t>(ib)]) == (order == Order::eq);
     });
     return {pair.out};
   }

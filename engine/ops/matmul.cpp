@@ -1,6 +1,7 @@
 // Matrix products: matmul, linear, and tract's older form of them.
 #include <algorithm>
 
+#include "engine/ops/complex_items.h"
 #include "engine/ops/items.h"
 #include "engine/ops/products.h"
 #include "engine/ops/registry.h"
@@ -18,7 +19,7 @@ DataType product_type(const NodeReader& c, const Fact& a, const Fact& b) {
   const auto eight_bits = [](DataType t) { return t == DataType::i8 || t == DataType::u8; };
   if (eight_bits(a.dtype) && eight_bits(b.dtype)) return DataType::i32;
   require_same_types(c, {&a, &b});
-  if (!is_float(a.dtype) && !is_integer(a.dtype)) {
+  if (!is_float(a.dtype) && !is_integer(a.dtype) && !is_complex(a.dtype)) {
     throw c.fail("dtype-unsupported",
                  prefix_of(c) + "matrices of type " + std::string(name_of(a.dtype)) + " are not multiplied");
   }
@@ -69,8 +70,9 @@ std::vector<uint64_t> as_words(const Tensor& value) {
 void multiply(const double* a, const double* b, double* out, int64_t m, int64_t k, int64_t n) {
   matrix_product(a, b, out, m, k, n);
 }
-void multiply(const uint64_t* a, const uint64_t* b, uint64_t* out, int64_t m, int64_t k, int64_t n) {
-  std::fill(out, out + m * n, uint64_t{0});
+template <class N>
+void multiply(const N* a, const N* b, N* out, int64_t m, int64_t k, int64_t n) {
+  std::fill(out, out + m * n, N(0));
   for (int64_t i = 0; i < m; ++i) {
     for (int64_t p = 0; p < k; ++p) {
       for (int64_t j = 0; j < n; ++j) out[i * n + j] += a[i * k + p] * b[p * n + j];
@@ -136,6 +138,11 @@ Tensor product_of(const NodeReader& c, const Tensor& a, const Tensor& b, bool tr
                               as_doubles(dequantized(b)), b.shape(), transpose_b);
     return cast_items(Tensor::of<double>(shape, sums), to);
   }
+  if (is_complex(to)) {
+    const auto sums =
+        batched(e, as_complex(a), a.shape(), transpose_a, as_complex(b), b.shape(), transpose_b);
+    return of_complex(shape, sums, to);
+  }
   const auto sums = batched(e, as_words(a), a.shape(), transpose_a, as_words(b), b.shape(), transpose_b);
   return cast_items(Tensor::of<uint64_t>(shape, sums), to);
 }
@@ -173,6 +180,15 @@ std::vector<Tensor> eval_linear(EvalContext& c) {
   if (!c.has_input("bias")) return {product};
   const Tensor& bias = c.input("bias");
   const Shape shape = broadcast_leading("linear", std::vector<const Shape*>{&product.shape(), &bias.shape()});
+  if (is_complex(type)) {
+    const auto x = as_complex(product), y = as_complex(bias);
+    std::vector<Complex> sums;
+    for (Odometer<2> o(shape,
+                       {broadcast_strides(product.shape(), shape), broadcast_strides(bias.shape(), shape)});
+         o.more(); o.next())
+      sums.push_back(x[static_cast<size_t>(o.offset(0))] + y[static_cast<size_t>(o.offset(1))]);
+    return {of_complex(shape, sums, type)};
+  }
   Tensor out = Tensor::uninitialized(type, shape);
   dispatch(type, [&](auto tag) {
     using T = decltype(tag);

@@ -2,6 +2,7 @@
 #include <cmath>
 #include <limits>
 
+#include "engine/ops/complex_items.h"
 #include "engine/ops/pointwise.h"
 #include "engine/ops/regions.h"
 #include "engine/ops/registry.h"
@@ -58,12 +59,14 @@ void propagate(const NodeReader& c, Reduction reduction, const Fact& input, Fact
 std::vector<Fact> infer_reduce(InferContext& c) {
   const Fact& input = *c.inputs.at(0);
   require_plain(c, {&input});
-  if (!is_float(input.dtype) && !is_integer(input.dtype)) {
+  const Reduction reduction = reduction_of(c);
+  const bool ordered = reduction == Reduction::maximum || reduction == Reduction::minimum;
+  if (!is_float(input.dtype) && !is_integer(input.dtype) && (ordered || !is_complex(input.dtype))) {
     throw c.fail("dtype-unsupported", prefix_of(c) + "items of type " + std::string(name_of(input.dtype)) +
                                           " are not reduced this way; cast them");
   }
   Fact out = reduced_fact(c, input.dtype);
-  propagate(c, reduction_of(c), input, out);
+  propagate(c, reduction, input, out);
   return {out};
 }
 
@@ -130,10 +133,26 @@ T empty_value(const NodeReader& c, Reduction reduction) {
     return reduction == Reduction::maximum ? std::numeric_limits<T>::lowest() : std::numeric_limits<T>::max();
 }
 
+Tensor reduce_complex(Reduction reduction, const Tensor& input, const Regions& regions) {
+  const auto items = as_complex(input);
+  std::vector<Complex> out(static_cast<size_t>(volume_of(regions.reduced_shape())));
+  regions.each([&](int64_t region, int64_t first) {
+    Complex total = reduction == Reduction::product ? 1 : 0;
+    for (const int64_t at : regions.offsets()) {
+      const Complex& z = items[static_cast<size_t>(first + at)];
+      total = reduction == Reduction::product ? total * z : total + z;
+    }
+    if (reduction == Reduction::mean) total /= static_cast<double>(regions.offsets().size());
+    out[static_cast<size_t>(region)] = total;
+  });
+  return of_complex(regions.reduced_shape(), out, input.dtype());
+}
+
 std::vector<Tensor> eval_reduce(EvalContext& c) {
   const Tensor& input = c.inputs.at(0);
   const Reduction reduction = reduction_of(c);
   const Regions regions(input.shape(), c.integers("axes"));
+  if (is_complex(input.dtype())) return {reduce_complex(reduction, input, regions)};
   Tensor out = Tensor::uninitialized(input.dtype(), regions.reduced_shape());
   std::vector<double> items(regions.offsets().size());
   dispatch(input.dtype(), [&](auto tag) {
@@ -253,7 +272,7 @@ std::vector<Fact> infer_add_n(InferContext& c) {
   if (values.empty()) return {fact_of(DataType::f32, {})};
   require_same_types(c, values);
   require_plain(c, values);
-  if (!is_float(values[0]->dtype) && !is_integer(values[0]->dtype)) {
+  if (!is_float(values[0]->dtype) && !is_integer(values[0]->dtype) && !is_complex(values[0]->dtype)) {
     throw c.fail("dtype-unsupported", prefix_of(c) + "items of type " +
                                           std::string(name_of(values[0]->dtype)) + " are not summed");
   }
@@ -268,6 +287,16 @@ std::vector<Tensor> eval_add_n(EvalContext& c) {
   std::vector<const Shape*> shapes;
   for (const Tensor& value : values) shapes.push_back(&value.shape());
   const Shape shape = broadcast_leading("add_n", shapes);
+  if (is_complex(values[0].dtype())) {
+    std::vector<Complex> sums(static_cast<size_t>(volume_of(shape)));
+    for (const Tensor& value : values) {
+      const auto items = as_complex(value);
+      auto sum = sums.begin();
+      for (Odometer<1> o(shape, {broadcast_strides(value.shape(), shape)}); o.more(); o.next())
+        *sum++ += items[static_cast<size_t>(o.offset(0))];
+    }
+    return {of_complex(shape, sums, values[0].dtype())};
+  }
   Tensor out = Tensor::uninitialized(values[0].dtype(), shape);
   dispatch(values[0].dtype(), [&](auto tag) {
     using T = decltype(tag);

@@ -1,5 +1,7 @@
 #include "engine/ops/support.h"
 
+#include "engine/ops/complex_items.h"
+
 #include <algorithm>
 #include <cmath>
 #include <cstring>
@@ -40,9 +42,10 @@ ShapeType broadcast_shapes(std::string_view op, const std::vector<const ShapeTyp
         std::string all;
         for (const auto* s : shapes) all += (all.empty() ? "" : " and ") + to_string(*s);
         throw Error("shape-mismatch", std::string(op) + ": shapes " + all + " do not broadcast: extents " +
-                                          extent_text(extent) + " and " + extent_text((*shape)[axis]) + " on axis " +
-                                          std::to_string(axis + shift))
-            .note(leading ? "NNEF aligns shapes at their leading axis" : "shapes are aligned at their trailing axis");
+                                          extent_text(extent) + " and " + extent_text((*shape)[axis]) +
+                                          " on axis " + std::to_string(axis + shift))
+            .note(leading ? "NNEF aligns shapes at their leading axis"
+                          : "shapes are aligned at their trailing axis");
       }
     }
   }
@@ -122,12 +125,6 @@ std::string number_text(double v) {
   return buffer;
 }
 
-DataType part_of(DataType complex_type) {
-  return complex_type == DataType::complex32   ? DataType::f16
-         : complex_type == DataType::complex64 ? DataType::f32
-                                               : DataType::f64;
-}
-
 Tensor to_complex(const Tensor& value, DataType to) {
   Tensor out = Tensor::zeros(to, value.shape());
   const bool from_complex = is_complex(value.dtype());
@@ -138,7 +135,8 @@ Tensor to_complex(const Tensor& value, DataType to) {
   const size_t size = item_size(part_of(to));
   std::byte* bytes = out.mutable_bytes();
   const size_t count = static_cast<size_t>(value.size());
-  for (size_t i = 0; !from_complex && i < count; ++i) std::memcpy(bytes + 2 * i * size, real.bytes() + i * size, size);
+  for (size_t i = 0; !from_complex && i < count; ++i)
+    std::memcpy(bytes + 2 * i * size, real.bytes() + i * size, size);
   if (from_complex && count > 0) std::memcpy(bytes, real.bytes(), 2 * count * size);
   return out;
 }
@@ -159,7 +157,8 @@ Tensor cast_items(const Tensor& value, DataType to) {
     return Tensor::of_strings(value.shape(), std::move(texts));
   }
   if (is_complex(to)) return to_complex(value, to);
-  if (is_complex(value.dtype())) throw Error("dtype-unsupported", "a complex tensor does not cast to a real one");
+  if (is_complex(value.dtype()))
+    throw Error("dtype-unsupported", "a complex tensor does not cast to a real one");
   Tensor out = Tensor::uninitialized(to, value.shape());
   dispatch(value.dtype(), [&](auto from_tag) {
     using From = decltype(from_tag);
@@ -167,7 +166,8 @@ Tensor cast_items(const Tensor& value, DataType to) {
       using To = decltype(to_tag);
       const From* from = value.data<From>();
       To* items = out.mutable_data<To>();
-      for (int64_t i = 0; i < value.size(); ++i) items[i] = narrow<To>(convert<ComputeType<To>>(widen(from[i])));
+      for (int64_t i = 0; i < value.size(); ++i)
+        items[i] = narrow<To>(convert<ComputeType<To>>(widen(from[i])));
     });
   });
   return out;

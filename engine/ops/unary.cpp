@@ -1,6 +1,7 @@
 // Element-wise functions of one tensor.
 #include <cmath>
 
+#include "engine/ops/complex_items.h"
 #include "engine/ops/pointwise.h"
 #include "engine/ops/registry.h"
 
@@ -8,22 +9,31 @@ namespace nnefrun {
 namespace {
 
 // What a function does to each kind of number; null where it has no meaning. Short floats are computed in
-// float, integers in 64 bits, and wrapped back to their own width.
+// float, integers in 64 bits, and wrapped back to their own width; complex numbers in double.
 struct Unary {
   std::string_view name;
   float (*f32)(float) = nullptr;
   double (*f64)(double) = nullptr;
   int64_t (*i64)(int64_t) = nullptr;
   uint64_t (*u64)(uint64_t) = nullptr;
+  Complex (*complex)(Complex) = nullptr;
 };
 
 template <class F>
 constexpr Unary real(std::string_view name, F f) {
   return {name, f, f, nullptr, nullptr};
 }
+template <class F>
+constexpr Unary analytic(std::string_view name, F f) {
+  return {name, f, f, nullptr, nullptr, f};
+}
 template <class F, class I, class U>
 constexpr Unary number(std::string_view name, F f, I i, U u) {
   return {name, f, f, i, u};
+}
+template <class F, class I, class U>
+constexpr Unary field(std::string_view name, F f, I i, U u) {
+  return {name, f, f, i, u, f};
 }
 
 int64_t negated(int64_t x) { return static_cast<int64_t>(0 - static_cast<uint64_t>(x)); }
@@ -41,7 +51,7 @@ T round_half_up(T x) {
 }
 
 constexpr Unary kUnary[] = {
-    number(
+    field(
         "neg", [](auto x) { return -x; }, negated, [](uint64_t x) { return 0 - x; }),
     number(
         "abs", [](auto x) { return std::abs(x); }, [](int64_t x) { return x < 0 ? negated(x) : x; },
@@ -63,27 +73,27 @@ constexpr Unary kUnary[] = {
         "nnefrun_round_half_away", [](auto x) { return std::round(x); }, same, same_unsigned),
     number(
         "tract_core_round_even", [](auto x) { return std::nearbyint(x); }, same, same_unsigned),
-    number(
+    field(
         "sqr", [](auto x) { return x * x; }, squared, [](uint64_t x) { return x * x; }),
-    real("rcp", [](auto x) { return 1 / x; }),
-    real("sqrt", [](auto x) { return std::sqrt(x); }),
-    real("rsqr", [](auto x) { return 1 / (x * x); }),
-    real("rsqrt", [](auto x) { return 1 / std::sqrt(x); }),
-    real("exp", [](auto x) { return std::exp(x); }),
-    real("log", [](auto x) { return std::log(x); }),
+    analytic("rcp", [](auto x) { return decltype(x)(1) / x; }),
+    analytic("sqrt", [](auto x) { return std::sqrt(x); }),
+    analytic("rsqr", [](auto x) { return decltype(x)(1) / (x * x); }),
+    analytic("rsqrt", [](auto x) { return decltype(x)(1) / std::sqrt(x); }),
+    analytic("exp", [](auto x) { return std::exp(x); }),
+    analytic("log", [](auto x) { return std::log(x); }),
     real("log2", [](auto x) { return std::log2(x); }),
-    real("sin", [](auto x) { return std::sin(x); }),
-    real("cos", [](auto x) { return std::cos(x); }),
-    real("tan", [](auto x) { return std::tan(x); }),
-    real("asin", [](auto x) { return std::asin(x); }),
-    real("acos", [](auto x) { return std::acos(x); }),
-    real("atan", [](auto x) { return std::atan(x); }),
-    real("sinh", [](auto x) { return std::sinh(x); }),
-    real("cosh", [](auto x) { return std::cosh(x); }),
-    real("tanh", [](auto x) { return std::tanh(x); }),
-    real("asinh", [](auto x) { return std::asinh(x); }),
-    real("acosh", [](auto x) { return std::acosh(x); }),
-    real("atanh", [](auto x) { return std::atanh(x); }),
+    analytic("sin", [](auto x) { return std::sin(x); }),
+    analytic("cos", [](auto x) { return std::cos(x); }),
+    analytic("tan", [](auto x) { return std::tan(x); }),
+    analytic("asin", [](auto x) { return std::asin(x); }),
+    analytic("acos", [](auto x) { return std::acos(x); }),
+    analytic("atan", [](auto x) { return std::atan(x); }),
+    analytic("sinh", [](auto x) { return std::sinh(x); }),
+    analytic("cosh", [](auto x) { return std::cosh(x); }),
+    analytic("tanh", [](auto x) { return std::tanh(x); }),
+    analytic("asinh", [](auto x) { return std::asinh(x); }),
+    analytic("acosh", [](auto x) { return std::acosh(x); }),
+    analytic("atanh", [](auto x) { return std::atanh(x); }),
     real("tract_core_erf", [](auto x) { return std::erf(x); }),
 };
 
@@ -126,6 +136,9 @@ std::vector<Fact> infer_unary(InferContext& c) {
   const Fact& x = *c.inputs.at(0);
   const Unary& unary = unary_of(c);
   require_plain(c, {&x});
+  if (is_complex(x.dtype) && (unary.complex != nullptr || unary.name == "abs")) {
+    return {fact_of(unary.name == "abs" ? part_of(x.dtype) : x.dtype, x.shape)};
+  }
   if (!is_float(x.dtype) && !(is_integer(x.dtype) && unary.i64 != nullptr)) {
     throw c.fail("dtype-unsupported",
                  prefix_of(c) + "the argument has type " + std::string(name_of(x.dtype)) + ", but " +
@@ -136,9 +149,22 @@ std::vector<Fact> infer_unary(InferContext& c) {
   return {out};
 }
 
+// `abs` is the length: a real number.
+Tensor map_complex(const Unary& unary, const Tensor& x) {
+  std::vector<Complex> items = as_complex(x);
+  if (unary.complex == nullptr) {
+    std::vector<double> lengths;
+    for (const Complex& z : items) lengths.push_back(std::abs(z));
+    return cast_items(Tensor::of<double>(x.shape(), lengths), part_of(x.dtype()));
+  }
+  for (Complex& z : items) z = unary.complex(z);
+  return of_complex(x.shape(), items, x.dtype());
+}
+
 std::vector<Tensor> eval_unary(EvalContext& c) {
   const Tensor& x = c.inputs.at(0);
   const Unary& unary = unary_of(c);
+  if (is_complex(x.dtype())) return {map_complex(unary, x)};
   Tensor out = Tensor::uninitialized(x.dtype(), x.shape());
   dispatch(x.dtype(), [&](auto tag) {
     using T = decltype(tag);

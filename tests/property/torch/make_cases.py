@@ -12,6 +12,7 @@ import torch
 
 from recorder import *
 import recorder
+import complexes
 import elementwise
 import moves
 import products
@@ -20,7 +21,7 @@ import reductions
 import sequences
 import windows
 
-MODULES = [elementwise, reductions, products, windows, moves, sequences, quantized]
+MODULES = [elementwise, reductions, products, windows, moves, sequences, quantized, complexes]
 
 
 def main():
