@@ -56,6 +56,7 @@ bool lower_alias(PlanBuilder& b, const Graph& graph, uint32_t index) {
 bool lower_transpose(PlanBuilder& b, const Graph& graph, uint32_t index) {
   const Node& node = graph.node(index);
   if (!movable(graph, node)) return false;
+  if (is_read_by_attention_only(graph, index)) return true;
   const DimShape& in = graph.fact(node.inputs[0]).shape;
   std::vector<int64_t> axes = read(node).integers("axes");
   for (size_t i = axes.size(); i < in.size(); ++i) axes.push_back(static_cast<int64_t>(i));

@@ -138,4 +138,15 @@ struct SizesParameters {
   SizeIndex values[16] = {};
 };
 
+// attention: inputs {q, k, v, mask?}, f32 (the mask may be boolean); the result is dense or transposed. Strides in items:
+// [batch, head, row], and [batch, head, row, key] of the mask. Width and depth have stride 1.
+struct AttentionParameters {
+  uint8_t causal = 0;
+  uint8_t has_scale = 0;  // else 1 / sqrt(width)
+  float scale = 0;
+  SizeIndex batch = 0, heads = 0, groups = 0, rows = 0, keys = 0, width = 0, depth = 0;
+  SizeIndex q_strides[3] = {}, k_strides[3] = {}, v_strides[3] = {}, out_strides[3] = {};
+  SizeIndex mask_strides[4] = {};
+};
+
 }  // namespace nnefrun

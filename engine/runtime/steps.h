@@ -33,8 +33,10 @@ enum class StepKind : uint32_t {
   blocked_pool = 17,  // PoolParameters
   blocked_sum = 18,
   blocked_gate = 19,
+  // 20 to 29 are free
+  attention = 30,
 };
-inline constexpr uint32_t kStepKindCount = 20;
+inline constexpr uint32_t kStepKindCount = 31;  // one more than the largest
 
 // What a step sees. Views have their final shapes when bind runs and their data when run does.
 struct StepContext {
@@ -66,6 +68,6 @@ const StepRow* step_row(uint32_t kind);
 // Each is defined by the file that runs it.
 extern const StepRow kCopyStep, kUnaryStep, kBinaryStep, kMatmulStep, kConvStep, kPoolStep, kReduceStep,
     kSoftmaxStep, kNormalizeStep, kGatherStep, kCastStep, kSelectStep, kPadStep, kSizesStep, kBlockedConvStep,
-    kRepackStep, kBlockedPoolStep, kBlockedSumStep, kBlockedGateStep;
+    kRepackStep, kBlockedPoolStep, kBlockedSumStep, kBlockedGateStep, kAttentionStep;
 
 }  // namespace nnefrun
