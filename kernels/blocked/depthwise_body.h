@@ -74,7 +74,8 @@ __attribute__((noinline)) void depthwise_tiles(const DepthwiseTiles& t) {
   const float* x_tile = t.x + t.depth_begin * t.x_depth + t.row_begin * x_row + t.first * kLanes;
   const float* w_tile = t.w + (t.depth_begin * t.height_taps + t.row_begin) * taps * kLanes;
   const Epilogue* epilogue = t.epilogue;
-  const float* bias = epilogue != nullptr ? epilogue->bias : nullptr;
+  const bool has_bias = epilogue != nullptr && epilogue->bias_axis == BiasAxis::row;
+  const float* bias = has_bias ? epilogue->bias : nullptr;
   const float* residual = t.residual;
   float* y = t.y;
   for (int64_t n = t.count; n > 0; --n) {

@@ -20,6 +20,10 @@ constexpr int kDirectPositions = 8;
 constexpr int kDirectPositions = 6;
 #endif
 constexpr int kDirectVectors = 2;
+constexpr int64_t kDirectPartBytes = 192 << 10;  // of weights that stay in the second cache with the input
+constexpr int64_t kDirectAheadItems = 8 << 10;   // parts of fewer items need not be fetched ahead
+constexpr int64_t kCacheLine = 16;               // items
+constexpr int64_t kDirectPartTiles = 4;          // fewer do not pay
 constexpr int kDirectAnyPositions = 4;  // most positions when their distance is not known to the compiler
 
 // the constraint of a vector in inline assembly
@@ -33,10 +37,15 @@ struct DirectTile {
   const float* x;  // of the first position
   const float* w;
   float* y;
-  const float* bias;      // of the first block, or null
-  const float* residual;  // as y, or null
+  const float* bias;         // of the first block, or null
+  const float* residual;     // as y, or null
+  const Epilogue* epilogue;  // null: none, or more sums to come
+  bool load;                 // the sums go on from y
+  int64_t outer, last_run;   // of the part of the sums
   int64_t x_column;
   int64_t row_begin, row_end;  // of taps[1]
+  const float* ahead;          // weights to fetch into the second cache meanwhile,
+  int64_t ahead_lines;         // so many cache lines in each run
 };
 
 template <int kPositions, int kVectors, int kLane>
@@ -135,11 +144,18 @@ __attribute__((noinline)) void direct_tile(const BlockedDirect& d, const DirectT
     NNEFRUN_UNROLL
     for (int v = 0; v < kVectors; ++v) acc[r][v] = vset(0.0F);
   }
+  if (t.load) {
+    NNEFRUN_UNROLL
+    for (int r = 0; r < kPositions; ++r) {
+      NNEFRUN_UNROLL
+      for (int v = 0; v < kVectors; ++v) acc[r][v] = vload(t.y + v * d.y_block + r * kLanes);
+    }
+  }
   // One loop over all runs, whatever axes they come from.
   const int64_t rows = t.row_end - t.row_begin, depths = d.depth_end - d.depth_begin;
-  if (d.outer > 0 && rows > 0 && depths > 0) {
+  if (t.outer > 0 && rows > 0 && depths > 0) {
     const int64_t columns = d.taps[2];
-    int64_t count = d.outer > 1 ? d.run : d.last_run;
+    int64_t count = t.outer > 1 ? d.run : t.last_run;
     const float* x = t.x + (d.depth_begin * d.x_tap[0] + t.row_begin * d.x_tap[1]);
     const float* w = t.w + (d.depth_begin * d.taps[1] + t.row_begin) * columns * count * kWidth;
     const int64_t next_row = d.x_tap[1] - columns * d.x_tap[2], next_depth = d.x_tap[0] - rows * d.x_tap[1];
@@ -147,9 +163,11 @@ __attribute__((noinline)) void direct_tile(const BlockedDirect& d, const DirectT
     // runs of weights that no row or depth of the input meets
     const int64_t unused_rows = (d.taps[1] - rows) * columns;
     const int64_t unused_depths = (d.taps[0] - depths) * d.taps[1] * columns;
-    int64_t column = columns, row = rows, depth = depths, outer = d.outer;
+    const float* ahead = t.ahead;
+    int64_t column = columns, row = rows, depth = depths, outer = t.outer;
     for (;;) {
       direct_run<kPositions, kVectors>(acc, x, step, w, count);
+      for (int64_t i = 0; i < t.ahead_lines; ++i, ahead += kCacheLine) __builtin_prefetch(ahead, 0, 2);
       x += d.x_tap[2];
       w += count * kWidth;
       if (--column != 0) continue;
@@ -167,12 +185,12 @@ __attribute__((noinline)) void direct_tile(const BlockedDirect& d, const DirectT
       if (outer == 1) {
         // what was left out before the first run of a channel has the size of that channel's runs
         const int64_t before = (d.depth_begin * d.taps[1] + t.row_begin) * columns;
-        w += before * (d.last_run - count) * kWidth;
-        count = d.last_run;
+        w += before * (t.last_run - count) * kWidth;
+        count = t.last_run;
       }
     }
   }
-  finish_tile<kPositions, kVectors>(acc, d.epilogue, t.bias, t.residual, t.y, d.y_block);
+  finish_tile<kPositions, kVectors>(acc, t.epilogue, t.bias, t.residual, t.y, d.y_block);
 }
 
 using DirectTileFunction = void (*)(const BlockedDirect&, const DirectTile&);
@@ -203,32 +221,58 @@ void blocked_direct(const BlockedDirect& d) {
   const int64_t tiles = (d.columns + most - 1) / most;
   if (tiles == 0) return;
   const int64_t least = d.columns / tiles, wider = d.columns % tiles;  // the first `wider` have one more
-  const int64_t depth =
-      (d.outer > 0 ? (d.outer - 1) * d.run + d.last_run : 0) * d.taps[0] * d.taps[1] * d.taps[2];
+  const int64_t taps = d.taps[0] * d.taps[1] * d.taps[2];
+  const int64_t depth = (d.outer > 0 ? (d.outer - 1) * d.run + d.last_run : 0) * taps;
+  const float* residual = d.epilogue != nullptr ? d.epilogue->residual : nullptr;
+  const bool has_bias = d.epilogue != nullptr && d.epilogue->bias_axis == BiasAxis::row;
+  // Sums are made in parts when one part's weights for all tiles stay in a nearer cache than all of them. The
+  // parts meet in y, so y must not be the residual.
+  int64_t part = d.outer;
+  if (residual != d.y && d.lines * tiles >= kDirectPartTiles) {
+    const int64_t outer_bytes = d.run * taps * kDirectVectors * kLanes * 4;
+    if (d.outer * outer_bytes > kDirectPartBytes) {
+      const int64_t parts = (d.outer * outer_bytes + kDirectPartBytes - 1) / kDirectPartBytes;
+      part = (d.outer + parts - 1) / parts;
+    }
+  }
   DirectTile t;
   t.x_column = d.x_column;
   const float* w = d.w;
   for (int64_t block = 0; block < d.blocks; block += kDirectVectors) {
     const int64_t vectors = d.blocks - block < kDirectVectors ? d.blocks - block : kDirectVectors;
-    t.w = w;
-    w += depth * vectors * kLanes;
-    const bool has_bias = d.epilogue != nullptr && d.epilogue->bias_axis == BiasAxis::row;
-    const float* residual = d.epilogue != nullptr ? d.epilogue->residual : nullptr;
     t.bias = has_bias ? d.epilogue->bias + block * kLanes : nullptr;
-    for (int64_t line = 0; line < d.lines; ++line) {
-      taps_inside(d.first_row + line * d.row_stride, d.row_dilation, d.taps[1], d.height, &t.row_begin,
-                  &t.row_end);
-      int64_t column = 0;
-      for (int64_t i = 0; i < tiles; ++i) {
-        const int64_t count = least + (i < wider ? 1 : 0);
-        const int64_t at = block * d.y_block + line * d.y_line + column * kLanes;
-        t.x = d.x + (line * d.x_line + column * d.x_column);
-        t.y = d.y + at;
-        t.residual = residual != nullptr ? residual + at : nullptr;
-        by_vectors[vectors - 1][count - 1](d, t);
-        column += count;
+    int64_t begin = 0;
+    do {
+      const bool last = begin + part >= d.outer;
+      t.w = w + begin * d.run * taps * vectors * kLanes;
+      t.outer = last ? d.outer - begin : part;
+      t.last_run = last ? d.last_run : d.run;
+      t.load = begin != 0;
+      t.epilogue = last ? d.epilogue : nullptr;
+      // The weights of the next part come in while this one's are used, a slice with each tile: a far cache
+      // is too slow for a first tile that reads them all.
+      const int64_t part_items = part * d.run * taps * vectors * kLanes, passes = d.lines * tiles;
+      const int64_t slice = (d.run * vectors * kLanes / kCacheLine + passes - 1) / passes;
+      t.ahead = t.w + part_items;
+      t.ahead_lines = passes > 1 && part_items >= kDirectAheadItems ? slice : 0;
+      for (int64_t line = 0; line < d.lines; ++line) {
+        taps_inside(d.first_row + line * d.row_stride, d.row_dilation, d.taps[1], d.height, &t.row_begin,
+                    &t.row_end);
+        int64_t column = 0;
+        for (int64_t i = 0; i < tiles; ++i) {
+          const int64_t count = least + (i < wider ? 1 : 0);
+          const int64_t at = block * d.y_block + line * d.y_line + column * kLanes;
+          t.x = d.x + (begin * d.x_outer + line * d.x_line + column * d.x_column);
+          t.y = d.y + at;
+          t.residual = residual != nullptr ? residual + at : nullptr;
+          by_vectors[vectors - 1][count - 1](d, t);
+          column += count;
+          t.ahead += t.ahead_lines * kCacheLine * t.outer * taps;
+        }
       }
-    }
+      begin += part;
+    } while (begin < d.outer);
+    w += depth * vectors * kLanes;
   }
 }
 

@@ -313,7 +313,10 @@ TEST_CASE("blocked convolutions of the shapes that networks have", "[kernels][bl
     direct(square(32, 48, 1, 14, 1, 1, 0), false, in_place_clamp);
     direct(square(32, 48, 1, 15, 1, 2, 0), false, bias_relu);
     direct(square(160, 176, 1, 7, 3, 1, 1), false, bias_relu);  // windows of output channels
-    direct(square(20, 33, 1, 7, 7, 1, 0), false, bias_relu);    // the filter covers the input
+    direct(square(328, 40, 1, 7, 3, 1, 1), false, bias_relu);   // more than one part of a sum
+    direct(square(328, 24, 1, 7, 3, 1, 1), false, bias_residual_silu);
+    direct(square(328, 24, 1, 7, 3, 1, 1), false, in_place_clamp);
+    direct(square(20, 33, 1, 7, 7, 1, 0), false, bias_relu);  // the filter covers the input
     direct(square(40, 40, 1, 1, 1, 1, 0), false, scaled);
     check(kernels, square(40, 40, 40, 112, 3, 1, 1), BlockedMethod::depthwise, false, bias_relu, random);
     check(kernels, square(18, 18, 18, 57, 5, 2, 2), BlockedMethod::depthwise, false, bias_relu, random);
