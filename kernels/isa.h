@@ -25,7 +25,8 @@ enum IsaFeature : uint32_t {
   kFeatureNeonFp16 = 1U << 9,    // arithmetic in half precision (Armv8.2)
   kFeatureNeonDotprod = 1U << 10,
   kFeatureNeonI8mm = 1U << 11,
-  kFeatureCortexA53 = 1U << 12,  // every core is a Cortex-A53: prefer rows scheduled for its in-order pipes
+  kFeatureCortexA53 =
+      1U << 12,  // every core is in order (A53, A35, A55): prefer rows in an order made for it
 };
 using IsaFeatures = uint32_t;
 

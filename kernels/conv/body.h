@@ -7,16 +7,22 @@
 namespace nnefrun::kernels {
 namespace {
 
+// One run that fills a panel of kVectors vectors.
+template <int kVectors>
+NNEFRUN_INLINE void gather_run(const GatherPanel& g) {
+  float* out = g.panel;
+  const int64_t offset = g.runs[0].offset;
+  for (int64_t p = 0; p < g.depth; ++p, out += kVectors * kLanes) {
+    const float* x = g.bases[p] + offset;
+    NNEFRUN_UNROLL
+    for (int v = 0; v < kVectors; ++v) vstore(out + v * kLanes, vload(x + v * kLanes));
+  }
+}
+
 void gather(const GatherPanel& g) {
-  if (g.run_count == 1 && g.runs[0].count == g.columns && g.columns == 2 * kLanes) {
-    float* out = g.panel;
-    const int64_t offset = g.runs[0].offset;
-    for (int64_t p = 0; p < g.depth; ++p, out += 2 * kLanes) {
-      const float* x = g.bases[p] + offset;
-      vstore(out, vload(x));
-      vstore(out + kLanes, vload(x + kLanes));
-    }
-    return;
+  if (g.run_count == 1 && g.runs[0].count == g.columns) {
+    if (g.columns == 2 * kLanes) return gather_run<2>(g);
+    if (g.columns == 3 * kLanes) return gather_run<3>(g);
   }
   const GatherRun& last = g.runs[g.run_count - 1];
   const int64_t filled = last.begin + last.count;

@@ -5,7 +5,7 @@
 namespace nnefrun::kernels {
 namespace {
 // 12 accumulators, 2 vectors of B, 1 of A. A block 180 KB, B panel 24 KB (first cache), B block 768 KB.
-constexpr int kMr = 6, kMc = 120, kKc = 384, kNc = 512;
+constexpr int kMr = 6, kVectors = 2, kMc = 120, kKc = 384, kNc = 512;
 }  // namespace
 }  // namespace nnefrun::kernels
 

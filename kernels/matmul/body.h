@@ -1,20 +1,29 @@
 // The f32 products, written once over the vector of kernels/vec.h. An ISA file defines NNEFRUN_ISA,
-// NNEFRUN_MATMUL_NAME, kMr, kMc, kKc, kNc after including its vector, then includes this. The tile is kMr
-// rows by two vectors.
+// NNEFRUN_MATMUL_NAME, kMr, kVectors, kMc, kKc, kNc after including its vector, then includes this. The tile
+// is kMr rows by kVectors vectors.
 //
-// Why two vectors: each step of p loads 2 vectors and kMr scalars for 2*kMr multiply-adds, and 2*kMr
+// Why two vectors on x86: each step of p loads 2 vectors and kMr scalars for 2*kMr multiply-adds, and 2*kMr
 // accumulators with 2 vectors of B and one of A fill the register file (kMr = 12 of 32 registers with room
-// for the compiler, 6 of 16).
+// for the compiler, 6 of 16). Arm multiplies by a lane, so 8 rows are 2 loads, and 8 by 3 vectors fill
+// its 32.
+//
+// NNEFRUN_MATMUL_LOOPS names a struct like PlainLoops (loops.h) where the ISA file has loops of its own.
 #pragma once
 
 #include "kernels/matmul/block.h"
+#include "kernels/matmul/loops.h"
 #include "kernels/matmul/matmul.h"
 #include "kernels/vec_activation.h"
 
 namespace nnefrun::kernels {
 namespace {
 
-constexpr int kVectors = 2;
+#ifdef NNEFRUN_MATMUL_LOOPS
+using Loops = NNEFRUN_MATMUL_LOOPS;
+#else
+using Loops = PlainLoops;
+#endif
+
 constexpr int kNr = kVectors * kLanes;
 
 struct Tile {
@@ -52,14 +61,15 @@ template <int kRows, int kCols, bool kMasked>
 __attribute__((noinline)) void tile(const Tile& t) {
   V acc[kRows][kCols];
   const int64_t tail = t.tail;
-  NNEFRUN_UNROLL
-  for (int r = 0; r < kRows; ++r) {
-    NNEFRUN_UNROLL
-    for (int v = 0; v < kCols; ++v) acc[r][v] = vset(0.0F);
+  int64_t done = 0;
+  if constexpr (kMasked) {
+    clear_sums(acc);
+  } else {
+    done = Loops::tile(acc, t.a, t.b, t.b_step, t.k);
   }
-  const float* a = t.a;
-  const float* b = t.b;
-  for (int64_t p = 0; p < t.k; ++p) {
+  const float* a = t.a + done * kMr;
+  const float* b = t.b + done * t.b_step;
+  for (; done < t.k; ++done) {
     V bv[kCols];
     NNEFRUN_UNROLL
     for (int v = 0; v < kCols; ++v) {
@@ -157,10 +167,17 @@ __attribute__((noinline)) void tile(const Tile& t) {
 }
 
 using TileFunction = void (*)(const Tile&);
+template <int kRows, bool kMasked>
+constexpr TileFunction tile_of(int cols) {
+  if constexpr (kVectors == 3) {
+    if (cols == 3) return tile<kRows, 3, kMasked>;
+  }
+  return cols == 2 ? tile<kRows, 2, kMasked> : tile<kRows, 1, kMasked>;
+}
 template <bool kMasked, int... kRow>
 struct TileRows {
-  static constexpr TileFunction functions[][kVectors] = {
-      {tile<kRow + 1, 1, kMasked>, tile<kRow + 1, 2, kMasked>}...};
+  static constexpr TileFunction functions[][3] = {
+      {tile_of<kRow + 1, kMasked>(1), tile_of<kRow + 1, kMasked>(2), tile_of<kRow + 1, kMasked>(3)}...};
 };
 template <bool kMasked, int kCount, int... kRow>
 struct MakeTileRows : MakeTileRows<kMasked, kCount - 1, kCount - 1, kRow...> {};
@@ -176,7 +193,7 @@ void matmul_block(const MatmulBlock& block) {
   t.epilogue = block.epilogue;
   for (int64_t j = 0; j < block.n; j += kNr) {
     const int64_t width = block.n - j < kNr ? block.n - j : kNr;
-    const int cols = width > kLanes ? 2 : 1;
+    const int cols = static_cast<int>((width + kLanes - 1) / kLanes);
     t.tail = width - (cols - 1) * kLanes;
     t.b = block.b + j / kNr * block.b_panel;
     t.column = block.column + j;
@@ -280,12 +297,9 @@ NNEFRUN_INLINE void gemv_panels(const GemvBlock& g, int64_t j) {
   const float* w = g.w + j * g.k;
   const int64_t next = g.k * kWidth;
   V acc[kCount][kCols];
-  NNEFRUN_UNROLL
-  for (int q = 0; q < kCount; ++q) {
-    NNEFRUN_UNROLL
-    for (int v = 0; v < kCols; ++v) acc[q][v] = vset(0.0F);
-  }
-  for (int64_t p = 0; p < g.k; ++p, w += kWidth) {
+  int64_t p = Loops::template panels<kWidth, kCount, kCols>(acc, g.x, w, next, g.k);
+  w += p * kWidth;
+  for (; p < g.k; ++p, w += kWidth) {
     const V x = vset(g.x[p]);
     NNEFRUN_UNROLL
     for (int q = 0; q < kCount; ++q) {
@@ -308,7 +322,7 @@ NNEFRUN_INLINE void gemv_panels(const GemvBlock& g, int64_t j) {
 }
 template <int kWidth>
 NNEFRUN_INLINE void gemv_packed(const GemvBlock& g) {
-  constexpr int kCount = 4;
+  constexpr int kCount = Loops::panels_at_once(kWidth);
   int64_t j = 0;
   for (; j + (kCount - 1) * kWidth < g.n; j += kCount * kWidth) gemv_panels<kWidth, kCount>(g, j);
   for (; j < g.n; j += kWidth) gemv_panels<kWidth, 1>(g, j);
@@ -341,7 +355,7 @@ void gemv_in_place(const GemvBlock& g) {
   constexpr int64_t kSums = 3072;
   float sums[kSums + kLanes];
   const int64_t room = kSums / g.m / kLanes * kLanes, chunk = g.m == 1 ? 2048 : room < 512 ? room : 512;
-  for (int64_t j = 0; j < g.n; j += chunk) {
+  for (int64_t j = Loops::rows(g); j < g.n; j += chunk) {
     const int64_t n = g.n - j < chunk ? g.n - j : chunk;
     for (int64_t i = 0; i < g.m * chunk; ++i) sums[i] = 0.0F;
     int64_t p = 0;
@@ -378,12 +392,7 @@ NNEFRUN_INLINE void dot_tile(const DotBlock& d, int64_t i, int64_t j) {
   const float* a = d.a + i * d.a_row_stride;
   const float* b = d.b + j * d.b_row_stride;
   V acc[kRows][kCols];
-  NNEFRUN_UNROLL
-  for (int r = 0; r < kRows; ++r) {
-    NNEFRUN_UNROLL
-    for (int q = 0; q < kCols; ++q) acc[r][q] = vset(0.0F);
-  }
-  int64_t p = 0;
+  int64_t p = Loops::dot(acc, a, d.a_row_stride, b, d.b_row_stride, d.k);
   for (; p + kLanes <= d.k; p += kLanes) {
     V av[kRows];
     NNEFRUN_UNROLL
@@ -417,7 +426,9 @@ NNEFRUN_INLINE void dot_tile(const DotBlock& d, int64_t i, int64_t j) {
 template <int kRows>
 NNEFRUN_INLINE void dot_rows(const DotBlock& d, int64_t i) {
   constexpr int kCols = 4;
+  constexpr int kMany = kRows == 1 ? Loops::kDotColumns : kCols;
   int64_t j = 0;
+  for (; j + kMany <= d.n; j += kMany) dot_tile<kRows, kMany>(d, i, j);
   for (; j + kCols <= d.n; j += kCols) dot_tile<kRows, kCols>(d, i, j);
   for (; j < d.n; ++j) dot_tile<kRows, 1>(d, i, j);
 }

@@ -5,7 +5,7 @@
 namespace nnefrun::kernels {
 namespace {
 // 8 accumulators, 2 vectors of B, 1 of A in 16 registers.
-constexpr int kMr = 4, kMc = 64, kKc = 256, kNc = 256;
+constexpr int kMr = 4, kVectors = 2, kMc = 64, kKc = 256, kNc = 256;
 }  // namespace
 }  // namespace nnefrun::kernels
 

@@ -44,12 +44,27 @@ TEST_CASE("a forced ISA is what choosers see", "[kernels][isa]") {
     if (names[i].features == isa::generic) REQUIRE(std::string(choose_matmul_f32().isa_suffix) == "generic");
     if (names[i].features == isa::avx2) REQUIRE(std::string(choose_matmul_f32().isa_suffix) == "avx2");
     if (names[i].features == isa::neon) REQUIRE(std::string(choose_matmul_f32().isa_suffix) == "neon");
+    if (names[i].features == isa::neon_a53)
+      REQUIRE(std::string(choose_matmul_f32().isa_suffix) == "neon_a53");
     ++forced;
   }
   REQUIRE(forced >= 1);
   REQUIRE(force_isa(nullptr) == IsaStatus::ok);
   REQUIRE(host_isa() == detected_isa());
 }
+
+#if defined(__aarch64__)
+TEST_CASE("the core is recognised", "[kernels][isa]") {
+  // ctest runs this program on an emulated Cortex-A53; see tests/kernels/CMakeLists.txt
+  const char* core = std::getenv("NNEFRUN_TEST_CORE");
+  if (core != nullptr && std::string(core) == "a53") {
+    REQUIRE(supports(detected_isa(), isa::neon_a53));
+    REQUIRE(std::string(choose_matmul_f32(detected_isa()).isa_suffix) == "neon_a53");
+  } else {
+    REQUIRE(supports(detected_isa(), isa::neon));
+  }
+}
+#endif
 
 TEST_CASE("an unknown or unsupported ISA changes nothing", "[kernels][isa]") {
   const Restore restore;

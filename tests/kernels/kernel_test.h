@@ -86,7 +86,8 @@ template <class Row, class Body>
 void for_each_row(const char* family, const Row* const* rows, int count, Body body) {
   int ran = 0;
   for (int i = 0; i < count; ++i) {
-    if (!supports(detected_isa(), rows[i]->requires_isa)) {
+    // a schedule for the Cortex-A53 runs on every 64-bit Arm
+    if (!supports(detected_isa(), rows[i]->requires_isa & ~kFeatureCortexA53)) {
       std::printf("NOT RUN: %s rows of %s (this machine lacks it)\n", family, rows[i]->isa_suffix);
       continue;
     }
