@@ -84,6 +84,7 @@ bool lower_conv(PlanBuilder& b, const Graph& graph, uint32_t index) {
   if (bias->present) inputs.push_back(bias->value);
   p.epilogue.has_bias = bias->present ? 1 : 0;
   if (node.op->name == "nnefrun_conv" && r.has_input("residual")) {
+    if (graph.fact(node.inputs[r.input_range("residual").first]).shape != node.facts[0].shape) return false;
     p.epilogue.has_residual = 1;
     inputs.push_back(b.value_of(node.inputs[r.input_range("residual").first]));
   }
@@ -105,12 +106,15 @@ bool product(PlanBuilder& b, const Graph& graph, uint32_t index, bool transpose_
   const DimShape &sa = graph.fact(a).shape, &sb = graph.fact(w).shape, &out = node.facts[0].shape;
   const size_t rank = out.size();
   if (sa.size() != rank || sb.size() != rank) return false;
+  if (residual && graph.fact(*residual).shape != out) return false;  // only the run can tell
   MatmulParameters p;
   p.epilogue = epilogue;
   p.transpose_a = transpose_a ? 1 : 0;
   p.transpose_b = transpose_b ? 1 : 0;
-  const Dim m = sa[rank - (transpose_a ? 1 : 2)], k = sa[rank - (transpose_a ? 2 : 1)],
-            n = sb[rank - (transpose_b ? 2 : 1)];
+  const Dim m = sa[rank - (transpose_a ? 1 : 2)], n = sb[rank - (transpose_b ? 2 : 1)];
+  // One of them may be a symbol that nothing ties to the other; binding compares them.
+  const Dim k_a = sa[rank - (transpose_a ? 2 : 1)], k_b = sb[rank - (transpose_b ? 1 : 2)];
+  const Dim k = k_a.is_constant() ? k_a : k_b;
   p.m = b.size(m);
   p.n = b.size(n);
   p.k = b.size(k);

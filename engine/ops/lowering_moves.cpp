@@ -45,10 +45,14 @@ bool movable(const Graph& graph, const Node& node) {
   return true;
 }
 
+// Steps of moves do not compare extents: where symbols leave open whether they agree, the evaluation does it.
+
 // The same bytes under another shape.
 bool lower_alias(PlanBuilder& b, const Graph& graph, uint32_t index) {
   const Node& node = graph.node(index);
   if (!movable(graph, node)) return false;
+  const DimShape &in = graph.fact(node.inputs[0]).shape, &out = node.facts[0].shape;
+  if (in != out && volume_of(in) != volume_of(out)) return false;
   b.alias_result(index, 0, b.value_of(node.inputs[0]));
   return true;
 }
@@ -104,10 +108,16 @@ bool lower_slice(PlanBuilder& b, const Graph& graph, uint32_t index) {
 }
 
 // Parts side by side along an axis: each argument fills its place in the result.
-void join(PlanBuilder& b, const Graph& graph, uint32_t index, size_t axis, bool stacked) {
+bool join(PlanBuilder& b, const Graph& graph, uint32_t index, size_t axis, bool stacked) {
   const Node& node = graph.node(index);
   const DimShape& out = node.facts[0].shape;
   const auto out_strides = strides_of(out);
+  for (const Outlet& input : node.inputs) {
+    DimShape part = graph.fact(input).shape;
+    if (stacked) part.insert(part.begin() + static_cast<std::ptrdiff_t>(axis), Dim(1));
+    part[axis] = out[axis];
+    if (part != out) return false;
+  }
   Dim position = 0;
   for (const Outlet& input : node.inputs) {
     DimShape part = graph.fact(input).shape;
@@ -120,20 +130,19 @@ void join(PlanBuilder& b, const Graph& graph, uint32_t index, size_t axis, bool 
     b.step(StepKind::copy, {b.value_of(input)}, {b.result(index)}, parameters_of(b, copy));
     position = position + part[axis];
   }
+  return true;
 }
 
 bool lower_concat(PlanBuilder& b, const Graph& graph, uint32_t index) {
   const Node& node = graph.node(index);
   if (!movable(graph, node)) return false;
   if (node.inputs.size() == 1) return lower_alias(b, graph, index);
-  join(b, graph, index, static_cast<size_t>(read(node).integer("axis")), false);
-  return true;
+  return join(b, graph, index, static_cast<size_t>(read(node).integer("axis")), false);
 }
 bool lower_stack(PlanBuilder& b, const Graph& graph, uint32_t index) {
   const Node& node = graph.node(index);
   if (!movable(graph, node) || node.facts[0].rank() > kMaxRank) return false;
-  join(b, graph, index, static_cast<size_t>(read(node).integer("axis")), true);
-  return true;
+  return join(b, graph, index, static_cast<size_t>(read(node).integer("axis")), true);
 }
 
 // split and unstack: each result is a slice of the argument.
@@ -143,7 +152,9 @@ bool lower_split(PlanBuilder& b, const Graph& graph, uint32_t index) {
   const auto axis = static_cast<size_t>(read(node).integer("axis"));
   const auto in_strides = strides_of(graph.fact(node.inputs[0]).shape);
   const bool unstacked = node.op->name == "unstack";
-  Dim position = 0;
+  Dim total = 0, position = 0;
+  for (const Fact& fact : node.facts) total = total + (unstacked ? Dim(1) : fact.shape[axis]);
+  if (total != graph.fact(node.inputs[0]).shape[axis]) return false;
   for (uint32_t r = 0; r < node.facts.size(); ++r) {
     DimShape part = node.facts[r].shape;
     if (unstacked) part.insert(part.begin() + static_cast<std::ptrdiff_t>(axis), Dim(1));

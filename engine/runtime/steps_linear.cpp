@@ -32,6 +32,10 @@ Status matmul_bind(StepContext& c, size_t* scratch) {
   bound.n = c.sizes[p.n];
   bound.k = c.sizes[p.k];
   const View &a = *c.inputs[0], &b = *c.inputs[1], &out = *c.outputs[0];
+  if (p.packed_a == 0 && a.dims[a.rank - (p.transpose_a != 0 ? 2 : 1)] != bound.k)
+    return failed(StatusCode::shape_mismatch);
+  if (p.packed_b == 0 && b.dims[b.rank - (p.transpose_b != 0 ? 1 : 2)] != bound.k)
+    return failed(StatusCode::shape_mismatch);
   // One operand packed, the other plain: its batch axes are rows of one large product when they lie on the m
   // side.
   bound.batch = 1;
