@@ -229,13 +229,66 @@ uint64_t item_bits(double value, DataType type) {
   return bits;
 }
 
+// Borders that repeat items of the argument: axis after axis, the middle and a strip on each side are copied. The
+// strips run backwards where the border reflects.
+bool lower_mirrored_pad(PlanBuilder& b, const Graph& graph, uint32_t index) {
+  const Node& node = graph.node(index);
+  const NodeReader r = read(node);
+  const std::string& border = r.string("border");
+  const auto pads = r.dim_pairs("padding");
+  DimShape shape = graph.fact(node.inputs[0]).shape;
+  std::vector<size_t> axes;
+  for (size_t axis = 0; axis < pads.size(); ++axis) {
+    const Dim &before = pads[axis].first, &after = pads[axis].second;
+    if (before.is(0) && after.is(0)) continue;
+    // only extents that are known were checked to hold what the border takes from them
+    if (!before.is_at_least(0) || !after.is_at_least(0) || !before.is_constant() || !after.is_constant() ||
+        !shape[axis].is_constant()) {
+      return false;
+    }
+    axes.push_back(axis);
+  }
+  if (axes.empty() || shape.size() > static_cast<size_t>(kMaxRank)) return false;
+  uint32_t value = b.value_of(node.inputs[0]);
+  for (const size_t axis : axes) {
+    DimShape padded = shape;
+    padded[axis] = pads[axis].first + shape[axis] + pads[axis].second;
+    const uint32_t out =
+        axis == axes.back() ? b.result(index) : b.temporary(graph.fact(node.inputs[0]).dtype, padded);
+    const int64_t extent = shape[axis].value(), before = pads[axis].first.value();
+    const int64_t skipped = border == "reflect" ? 1 : 0, step = border == "replicate" ? 0 : -1;
+    const auto part = [&](int64_t from, int64_t direction, int64_t to, int64_t count) {
+      if (count == 0) return;
+      Copy copy;
+      copy.dims = shape;
+      copy.dims[axis] = count;
+      copy.src_strides = strides_of(shape);
+      copy.dst_strides = strides_of(padded);
+      copy.src_offset = copy.src_strides[axis] * from;
+      copy.dst_offset = copy.dst_strides[axis] * to;
+      copy.src_strides[axis] = copy.src_strides[axis] * direction;
+      b.step(StepKind::copy, {value}, {out}, parameters_of(b, copy));
+    };
+    part(step == 0 ? 0 : before - 1 + skipped, step, 0, before);
+    part(0, 1, before, extent);
+    part(extent - 1 - skipped, step, before + extent, pads[axis].second.value());
+    value = out;
+    shape = padded;
+  }
+  return true;
+}
+
 bool lower_pad(PlanBuilder& b, const Graph& graph, uint32_t index) {
   const Node& node = graph.node(index);
   const NodeReader r = read(node);
   const Fact& in = graph.fact(node.inputs[0]);
+  const std::string& border = r.string("border");
+  if (border == "replicate" || border == "reflect" || border == "reflect-even") {
+    return movable(graph, node) && !in.quant && lower_mirrored_pad(b, graph, index);
+  }
   const bool type = in.dtype == DataType::f32 || in.dtype == DataType::f64 || in.dtype == DataType::f16 ||
                     in.dtype == DataType::i64 || in.dtype == DataType::i32;
-  if (r.string("border") != "constant" || !type || in.quant || in.rank() > kMaxRank) return false;
+  if (border != "constant" || !type || in.quant || in.rank() > kMaxRank) return false;
   const auto pads = r.dim_pairs("padding");
   const auto in_strides = strides_of(in.shape), out_strides = strides_of(node.facts[0].shape);
   Copy copy;
