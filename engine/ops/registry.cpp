@@ -72,7 +72,7 @@ struct Registry {
   Registry() {
     std::unordered_map<std::string_view, decltype(OpDef::lower)> lowerings;
     for (const auto theme :
-         {elementwise_lowerings(), linear_lowerings(), move_lowerings(), reduce_lowerings(), attention_lowerings()}) {
+         {elementwise_lowerings(), linear_lowerings(), move_lowerings(), reduce_lowerings(), attention_lowerings(), resample_lowerings()}) {
       for (const Lowering& lowering : theme) lowerings.emplace(lowering.op, lowering.lower);
     }
     for (const auto family : families()) {

@@ -6,6 +6,7 @@
 
 #include "engine/ops/checks.h"
 #include "engine/ops/registry.h"
+#include "engine/ops/resampling.h"
 #include "engine/ops/support.h"
 #include "engine/ops/window.h"
 
@@ -17,13 +18,6 @@ Tensor from_doubles(DataType dtype, const Shape& shape, const std::vector<double
 }
 
 // ---- one axis at a time ----
-
-struct Tap {
-  int64_t index;
-  double weight;
-};
-// The taps of each result position; an empty list leaves the value `outside` there.
-using AxisTaps = std::vector<std::vector<Tap>>;
 
 struct Signal {
   Shape shape;
@@ -162,39 +156,27 @@ AxisTaps multilinear_taps(const NodeReader& c, int64_t extent, int64_t factor, M
   return taps;
 }
 
-// Applies `taps_of(extent, factor)` to every spatial axis.
-template <class F>
-std::vector<Tensor> resample(const EvalContext& c, F&& taps_of) {
-  const Tensor& input = c.input("input");
-  const auto factor = read_factor(c, input.rank());
-  Signal signal{input.shape(), as_doubles(input)};
-  for (size_t i = 0; i < factor.size(); ++i) {
-    if (factor[i] != 1) signal = applied(signal, i + 2, taps_of(signal.shape[i + 2], factor[i]));
+// The taps of one axis under a factor that is not 1.
+AxisTaps factor_taps(const NodeReader& c, int64_t extent, int64_t factor) {
+  const std::string& op = c.signature().name;
+  if (op == "nearest_upsample") return nearest_up_taps(extent, factor);
+  if (op == "multilinear_upsample")
+    return multilinear_taps(c, extent, factor, read_method(c), read_border(c));
+  if (extent % factor != 0) {
+    throw c.fail("shape-mismatch", op + ": factor " + std::to_string(factor) + " does not divide extent " +
+                                       std::to_string(extent));
   }
-  return {from_doubles(input.dtype(), signal.shape, signal.items)};
+  return down_taps(extent, factor, op == "area_downsample");
 }
 
-std::vector<Tensor> eval_nearest_upsample(EvalContext& c) { return resample(c, nearest_up_taps); }
-
-std::vector<Tensor> eval_multilinear_upsample(EvalContext& c) {
-  const Method method = read_method(c);
-  const Border border = read_border(c);
-  return resample(
-      c, [&](int64_t extent, int64_t factor) { return multilinear_taps(c, extent, factor, method, border); });
+std::vector<AxisResampling> resampling_by_factors(const NodeReader& c, const Shape& shape) {
+  const auto factor = read_factor(c, static_cast<int>(shape.size()));
+  std::vector<AxisResampling> axes;
+  for (size_t i = 0; i < factor.size(); ++i) {
+    if (factor[i] != 1) axes.push_back({i + 2, factor_taps(c, shape[i + 2], factor[i]), 0});
+  }
+  return axes;
 }
-
-std::vector<Tensor> downsample(const EvalContext& c, bool average) {
-  return resample(c, [&](int64_t extent, int64_t factor) {
-    if (extent % factor != 0) {
-      throw c.fail("shape-mismatch", c.signature().name + ": factor " + std::to_string(factor) +
-                                         " does not divide extent " + std::to_string(extent));
-    }
-    return down_taps(extent, factor, average);
-  });
-}
-
-std::vector<Tensor> eval_nearest_downsample(EvalContext& c) { return downsample(c, false); }
-std::vector<Tensor> eval_area_downsample(EvalContext& c) { return downsample(c, true); }
 
 // ---- resize by scales or sizes ----
 
@@ -426,17 +408,16 @@ AxisTaps resize_taps(const Sampling& s, const AxisResize& a) {
   return taps;
 }
 
-std::vector<Tensor> eval_resize(EvalContext& c) {
-  const Tensor& input = c.input("input");
+std::vector<AxisResampling> resampling_by_scales(const NodeReader& c, const Shape& shape, const Tensor& given,
+                                                 const Tensor* roi) {
   const Sampling sampling = read_sampling(c);
-  const bool sized = takes_sizes(c);
-  const Tensor& given = c.input(sized ? "sizes" : "scales");
-  const bool cropped = is_onnx(c) && c.has_input("roi");
-  Signal signal{input.shape(), as_doubles(input)};
-  for (size_t axis = 0; axis < signal.shape.size(); ++axis) {
+  const bool sized = takes_sizes(c),
+             crops = roi != nullptr && sampling.transformer == Transformer::tf_crop_and_resize;
+  std::vector<AxisResampling> axes;
+  for (size_t axis = 0; axis < shape.size(); ++axis) {
     const auto i = static_cast<int64_t>(axis);
     AxisResize a;
-    a.in = signal.shape[axis];
+    a.in = shape[axis];
     a.scale = sized ? 1.0F : static_cast<float>(given.as_double(i));
     a.out = sized ? cast_items(given, DataType::i64).as_int(i) : scaled_extent(c, a.in, a.scale);
     if (a.out < 0 || a.out > kLargestExtent || (a.in == 0 && a.out > 0)) {
@@ -444,28 +425,43 @@ std::vector<Tensor> eval_resize(EvalContext& c) {
                                       std::to_string(a.in) + " to " + std::to_string(a.out));
     }
     if (sized && a.in > 0) a.scale = static_cast<float>(a.out) / static_cast<float>(a.in);
-    const bool crops = cropped && sampling.transformer == Transformer::tf_crop_and_resize;
     if (crops) {
-      a.roi_begin = c.input("roi").as_double(i);
-      a.roi_end = c.input("roi").as_double(i + input.rank());
+      a.roi_begin = roi->as_double(i);
+      a.roi_end = roi->as_double(i + static_cast<int64_t>(shape.size()));
     }
     if (a.in == a.out && !crops) continue;
-    signal = applied(signal, axis, resize_taps(sampling, a), sampling.extrapolation);
+    axes.push_back({axis, resize_taps(sampling, a), sampling.extrapolation});
   }
+  return axes;
+}
+
+std::vector<Tensor> eval_resampling(EvalContext& c) {
+  const Tensor& input = c.input("input");
+  const bool by_factors = c.signature().attribute_index("factor") >= 0;
+  const Tensor* given = by_factors ? nullptr : &c.input(takes_sizes(c) ? "sizes" : "scales");
+  const Tensor* roi = !by_factors && is_onnx(c) && c.has_input("roi") ? &c.input("roi") : nullptr;
+  Signal signal{input.shape(), as_doubles(input)};
+  for (const AxisResampling& axis : resampling_of(c, input.shape(), given, roi))
+    signal = applied(signal, axis.axis, axis.taps, axis.outside);
   return {from_doubles(input.dtype(), signal.shape, signal.items)};
 }
 
 constexpr OpDef kRows[] = {
-    {.name = "nearest_downsample", .infer = infer_downsample, .eval = eval_nearest_downsample},
-    {.name = "area_downsample", .infer = infer_downsample, .eval = eval_area_downsample},
-    {.name = "nearest_upsample", .infer = infer_upsample, .eval = eval_nearest_upsample},
-    {.name = "multilinear_upsample", .infer = infer_multilinear_upsample, .eval = eval_multilinear_upsample},
-    {.name = "tract_core_resize", .infer = infer_resize, .eval = eval_resize},
-    {.name = "tract_onnx_resize", .infer = infer_resize, .eval = eval_resize},
+    {.name = "nearest_downsample", .infer = infer_downsample, .eval = eval_resampling},
+    {.name = "area_downsample", .infer = infer_downsample, .eval = eval_resampling},
+    {.name = "nearest_upsample", .infer = infer_upsample, .eval = eval_resampling},
+    {.name = "multilinear_upsample", .infer = infer_multilinear_upsample, .eval = eval_resampling},
+    {.name = "tract_core_resize", .infer = infer_resize, .eval = eval_resampling},
+    {.name = "tract_onnx_resize", .infer = infer_resize, .eval = eval_resampling},
 };
 
 }  // namespace
 
 std::span<const OpDef> resize_rows() { return kRows; }
+
+std::vector<AxisResampling> resampling_of(const NodeReader& c, const Shape& shape, const Tensor* given,
+                                          const Tensor* roi) {
+  return given == nullptr ? resampling_by_factors(c, shape) : resampling_by_scales(c, shape, *given, roi);
+}
 
 }  // namespace nnefrun

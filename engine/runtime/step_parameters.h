@@ -138,8 +138,9 @@ struct SizesParameters {
   SizeIndex values[16] = {};
 };
 
-// attention: inputs {q, k, v, mask?}, f32 (the mask may be boolean); the result is dense or transposed. Strides in items:
-// [batch, head, row], and [batch, head, row, key] of the mask. Width and depth have stride 1.
+// attention: inputs {q, k, v, mask?}, f32 (the mask may be boolean); the result is dense or transposed.
+// Strides in items: [batch, head, row], and [batch, head, row, key] of the mask. Width and depth have
+// stride 1.
 struct AttentionParameters {
   uint8_t causal = 0;
   uint8_t has_scale = 0;  // else 1 / sqrt(width)
@@ -147,6 +148,16 @@ struct AttentionParameters {
   SizeIndex batch = 0, heads = 0, groups = 0, rows = 0, keys = 0, width = 0, depth = 0;
   SizeIndex q_strides[3] = {}, k_strides[3] = {}, v_strides[3] = {}, out_strides[3] = {};
   SizeIndex mask_strides[4] = {};
+};
+
+// resample: inputs {x, index (i32), weights? (f32), first? (i32)}, see kernels::ResampleAxis; `first` when
+// taps is 0.
+struct ResampleParameters {
+  uint32_t axis = 0;
+  uint8_t taps = 0;
+  uint8_t has_weights = 0;
+  float outside = 0;
+  int64_t in = 0;  // the extent that the table was made for
 };
 
 }  // namespace nnefrun

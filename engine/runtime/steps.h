@@ -35,8 +35,9 @@ enum class StepKind : uint32_t {
   blocked_gate = 19,
   // 20 to 29 are free
   attention = 30,
+  resample = 31,
 };
-inline constexpr uint32_t kStepKindCount = 31;  // one more than the largest
+inline constexpr uint32_t kStepKindCount = 32;  // one more than the largest
 
 // What a step sees. Views have their final shapes when bind runs and their data when run does.
 struct StepContext {
@@ -68,6 +69,6 @@ const StepRow* step_row(uint32_t kind);
 // Each is defined by the file that runs it.
 extern const StepRow kCopyStep, kUnaryStep, kBinaryStep, kMatmulStep, kConvStep, kPoolStep, kReduceStep,
     kSoftmaxStep, kNormalizeStep, kGatherStep, kCastStep, kSelectStep, kPadStep, kSizesStep, kBlockedConvStep,
-    kRepackStep, kBlockedPoolStep, kBlockedSumStep, kBlockedGateStep, kAttentionStep;
+    kRepackStep, kBlockedPoolStep, kBlockedSumStep, kBlockedGateStep, kAttentionStep, kResampleStep;
 
 }  // namespace nnefrun

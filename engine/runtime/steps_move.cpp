@@ -5,6 +5,7 @@
 #include "engine/runtime/step_parameters.h"
 #include "engine/runtime/steps.h"
 #include "kernels/move/move.h"
+#include "kernels/resample/resample.h"
 
 namespace nnefrun {
 namespace {
@@ -124,6 +125,37 @@ Status gather_run(const StepContext& c) {
   return {};
 }
 
+Status resample_bind(StepContext& c, size_t*) {
+  const auto& p = c.as<ResampleParameters>();
+  auto& bound = *static_cast<kernels::ResampleAxis*>(c.bound);
+  bound = {};
+  const View &x = *c.inputs[0], &y = *c.outputs[0];
+  if (static_cast<int>(p.axis) >= x.rank || x.rank != y.rank) return failed(StatusCode::bad_plan);
+  for (int i = 0; i < x.rank; ++i) {
+    if (i < static_cast<int>(p.axis)) bound.outer *= x.dims[i];
+    if (i > static_cast<int>(p.axis)) bound.inner *= x.dims[i];
+    if (i != static_cast<int>(p.axis) && x.dims[i] != y.dims[i]) return failed(StatusCode::shape_mismatch);
+  }
+  bound.in = x.dims[p.axis];
+  bound.out = y.dims[p.axis];
+  bound.taps = p.taps;
+  bound.outside = p.outside;
+  if (bound.in != p.in) return failed(StatusCode::shape_mismatch, bound.in, p.in);
+  const bool counted = p.taps == 0 ? c.inputs[1 + p.has_weights + 1]->size() == bound.out + 1
+                                   : c.inputs[1]->size() == bound.out * p.taps;
+  return counted ? Status{} : failed(StatusCode::bad_plan);
+}
+Status resample_run(const StepContext& c) {
+  const auto& p = c.as<ResampleParameters>();
+  kernels::ResampleAxis axis = *static_cast<kernels::ResampleAxis*>(c.bound);
+  axis.index = reinterpret_cast<const int32_t*>(c.inputs[1]->data);
+  if (p.has_weights != 0) axis.weight = reinterpret_cast<const float*>(c.inputs[2]->data);
+  if (p.taps == 0) axis.first = reinterpret_cast<const int32_t*>(c.inputs[2 + p.has_weights]->data);
+  kernels::resample_f32(axis, reinterpret_cast<const float*>(c.inputs[0]->data),
+                        reinterpret_cast<float*>(c.outputs[0]->data));
+  return {};
+}
+
 Status sizes_bind(StepContext& c, size_t*) {
   return c.outputs[0]->size() == c.as<SizesParameters>().count ? Status{} : failed(StatusCode::bad_plan);
 }
@@ -140,6 +172,7 @@ const StepRow kCopyStep = {"copy", sizeof(BoundCopy), copy_bind, copy_run};
 const StepRow kPadStep = {"pad", sizeof(BoundCopy), pad_bind, pad_run};
 const StepRow kCastStep = {"cast", 0, cast_bind, cast_run};
 const StepRow kGatherStep = {"gather", sizeof(BoundGather), gather_bind, gather_run};
+const StepRow kResampleStep = {"resample", sizeof(kernels::ResampleAxis), resample_bind, resample_run};
 const StepRow kSizesStep = {"sizes", 0, sizes_bind, sizes_run};
 
 }  // namespace nnefrun

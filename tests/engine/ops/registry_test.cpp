@@ -27,7 +27,7 @@ TEST_CASE("every row has a name of its own, a declaration and what runs it", "[r
 TEST_CASE("every lowering is that of a row, once", "[registry]") {
   std::set<std::string_view> names;
   for (const auto theme :
-       {elementwise_lowerings(), linear_lowerings(), move_lowerings(), reduce_lowerings(), attention_lowerings()}) {
+       {elementwise_lowerings(), linear_lowerings(), move_lowerings(), reduce_lowerings(), attention_lowerings(), resample_lowerings()}) {
     CHECK_FALSE(theme.empty());
     for (const Lowering& lowering : theme) {
       INFO(lowering.op);
