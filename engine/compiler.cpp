@@ -87,8 +87,8 @@ Graph rewritten(Graph graph, Stage stage, const CompileOptions& options, Rewrite
   if (stage == Stage::parsed || stage == Stage::typed) return graph;
 
   // What nothing reads goes first, so that no rule looks at it.
-  pass("dead-nodes", [](Graph g, int64_t*) { return without_dead_nodes(g); });
-  pass("common-subexpressions", [](Graph g, int64_t* n) { return without_repetitions(g, n); });
+  pass("dead-nodes", [](Graph g, int64_t*) { return without_dead_nodes(std::move(g)); });
+  pass("common-subexpressions", [](Graph g, int64_t* n) { return without_repetitions(std::move(g), n); });
   // Bodies of loops and sub-models are graphs of their own; they are not reported pass by pass.
   const bool has_bodies = std::any_of(graph.nodes().begin(), graph.nodes().end(),
                                       [](const Node& node) { return !node.bodies.empty(); });
@@ -108,8 +108,8 @@ Graph rewritten(Graph graph, Stage stage, const CompileOptions& options, Rewrite
   // Then operators are fused into those that the engine has kernels for.
   pass("fuse",
        [&](Graph g, int64_t* n) { return apply_rewrites(std::move(g), optimize_rewrites(), rewrite, n); });
-  pass("common-subexpressions-2", [](Graph g, int64_t* n) { return without_repetitions(g, n); });
-  pass("dead-nodes-2", [](Graph g, int64_t*) { return without_dead_nodes(g); });
+  pass("common-subexpressions-2", [](Graph g, int64_t* n) { return without_repetitions(std::move(g), n); });
+  pass("dead-nodes-2", [](Graph g, int64_t*) { return without_dead_nodes(std::move(g)); });
   return graph;
 }
 

@@ -107,15 +107,14 @@ Outlet Graph::add(std::string_view op, std::vector<Outlet> inputs, std::vector<A
   return add(row, std::move(inputs), std::move(counts), std::move(attributes), {std::move(name)});
 }
 
-Outlet Graph::add_copy(const Node& node, std::vector<Outlet> inputs) {
-  Node copy = node;
-  copy.inputs = std::move(inputs);
+Outlet Graph::add_copy(Node node, std::vector<Outlet> inputs) {
+  node.inputs = std::move(inputs);
   const auto index = static_cast<uint32_t>(nodes_.size());
-  for (uint32_t i = 0; i < copy.result_names.size(); ++i) {
-    copy.result_names[i] = unique_name(std::move(copy.result_names[i]));
-    names_.emplace(copy.result_names[i], Outlet{index, i});
+  for (uint32_t i = 0; i < node.result_names.size(); ++i) {
+    node.result_names[i] = unique_name(std::move(node.result_names[i]));
+    names_.emplace(node.result_names[i], Outlet{index, i});
   }
-  nodes_.push_back(std::move(copy));
+  nodes_.push_back(std::move(node));
   return {index, 0};
 }
 
@@ -185,7 +184,7 @@ std::vector<std::vector<uint32_t>> Graph::use_counts() const {
   return uses;
 }
 
-Graph without_dead_nodes(const Graph& graph) {
+Graph without_dead_nodes(Graph graph) {
   const auto& nodes = graph.nodes();
   std::vector<bool> live(nodes.size(), false);
   for (const Outlet& input : graph.inputs) live[input.node] = true;
@@ -196,21 +195,24 @@ Graph without_dead_nodes(const Graph& graph) {
     if (!live[i]) continue;
     for (const Outlet& input : nodes[i].inputs) live[input.node] = true;
   }
+  if (std::find(live.begin(), live.end(), false) == live.end()) return graph;
   Graph out;
-  out.name = graph.name;
-  out.symbols = graph.symbols;
-  out.assertions = graph.assertions;
-  out.properties = graph.properties;
+  out.name = std::move(graph.name);
+  out.symbols = std::move(graph.symbols);
+  out.assertions = std::move(graph.assertions);
+  out.properties = std::move(graph.properties);
   std::vector<uint32_t> moved(nodes.size(), 0);
   const auto map = [&](Outlet outlet) { return Outlet{moved[outlet.node], outlet.result}; };
-  for (size_t i = 0; i < nodes.size(); ++i) {
+  for (uint32_t i = 0; i < live.size(); ++i) {
     if (!live[i]) continue;
+    Node node = graph.take_node(i);
     std::vector<Outlet> inputs;
-    for (const Outlet& input : nodes[i].inputs) inputs.push_back(map(input));
-    moved[i] = out.add_copy(nodes[i], std::move(inputs)).node;
+    for (const Outlet& input : node.inputs) inputs.push_back(map(input));
+    moved[i] = out.add_copy(std::move(node), std::move(inputs)).node;
   }
   for (const Outlet& input : graph.inputs) out.inputs.push_back(map(input));
-  for (const GraphOutput& output : graph.outputs) out.outputs.push_back({map(output.outlet), output.name});
+  for (GraphOutput& output : graph.outputs)
+    out.outputs.push_back({map(output.outlet), std::move(output.name)});
   for (const auto& update : graph.updates) out.updates.emplace_back(map(update.first), map(update.second));
   return out;
 }

@@ -9,9 +9,10 @@
 #pragma once
 
 #include <cstdint>
-#include <map>
 #include <memory>
 #include <string>
+#include <string_view>
+#include <unordered_map>
 #include <variant>
 #include <vector>
 
@@ -99,8 +100,10 @@ class Graph {
   // The same for an operator found by name whose tensor parameters all take exactly one argument.
   Outlet add(std::string_view op, std::vector<Outlet> inputs, std::vector<Attribute> attributes = {},
              std::string name = {});
-  // Appends a node whose facts are known already (copying between graphs).
-  Outlet add_copy(const Node& node, std::vector<Outlet> inputs);
+  // Appends a node whose facts are known already (copying or moving between graphs).
+  Outlet add_copy(Node node, std::vector<Outlet> inputs);
+  // Moves a node out, for a graph that is taken apart: the place it had must not be looked at again.
+  Node take_node(uint32_t index) { return std::move(nodes_[index]); }
   // A stored tensor: node `variable(shape, label)`. The label names the .dat file when the graph is written.
   Outlet add_constant(Tensor value, std::string label,
                       std::optional<AffineQuantization> quant = std::nullopt);
@@ -140,10 +143,14 @@ class Graph {
  private:
   std::string unique_name(std::string wanted);
   std::vector<Node> nodes_;
-  std::map<std::string, Outlet, std::less<>> names_;
+  struct NameHash {
+    using is_transparent = void;
+    size_t operator()(std::string_view name) const { return std::hash<std::string_view>()(name); }
+  };
+  std::unordered_map<std::string, Outlet, NameHash, std::equal_to<>> names_;
 };
 
 // The graph without nodes that no output, update or stateful node needs. Inputs stay.
-Graph without_dead_nodes(const Graph& graph);
+Graph without_dead_nodes(Graph graph);
 
 }  // namespace nnefrun

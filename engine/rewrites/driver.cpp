@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <map>
 #include <unordered_map>
+#include <unordered_set>
 
 #include "engine/rewrites/rewrite.h"
 
@@ -33,9 +34,7 @@ const Node* RewriteContext::producer(Outlet outlet, std::string_view op, bool on
   return only_reader && uses(outlet) != 1 ? nullptr : &node;
 }
 
-const Tensor* RewriteContext::constant(Outlet outlet) const {
-  return fact(outlet).constant.get();
-}
+const Tensor* RewriteContext::constant(Outlet outlet) const { return fact(outlet).constant.get(); }
 
 std::optional<double> RewriteContext::scalar(Outlet outlet) const {
   const Tensor* value = constant(outlet);
@@ -51,8 +50,8 @@ namespace {
 // looked at.
 class Sweep {
  public:
-  Sweep(const Graph& old, const std::vector<const Rewrite*>& rewrites, RewriteOptions& options)
-      : old_(old), rewrites_(rewrites), options_(options), old_uses_(old.use_counts()) {
+  Sweep(Graph old, const std::vector<const Rewrite*>& rewrites, RewriteOptions& options)
+      : old_(std::move(old)), options_(options), old_uses_(old_.use_counts()) {
     for (const Rewrite* rewrite : rewrites) {
       if (rewrite->op.empty())
         general_.push_back(rewrite);
@@ -62,19 +61,20 @@ class Sweep {
   }
 
   Graph run(int64_t* applied, std::string* last) {
-    next_.name = old_.name;
-    next_.symbols = old_.symbols;
-    next_.assertions = old_.assertions;
-    next_.properties = old_.properties;
+    next_.name = std::move(old_.name);
+    next_.symbols = std::move(old_.symbols);
+    next_.assertions = std::move(old_.assertions);
+    next_.properties = std::move(old_.properties);
     moved_.resize(old_.nodes().size());
-    for (uint32_t i = 0; i < old_.nodes().size(); ++i) {
-      const Node& node = old_.node(i);
+    for (uint32_t i = 0; i < moved_.size(); ++i) {
+      Node node = old_.take_node(i);
+      const auto result_count = static_cast<uint32_t>(node.facts.size());
       std::vector<Outlet> inputs;
       for (const Outlet& input : node.inputs) inputs.push_back(moved_[input.node][input.result]);
-      Outlet added = next_.add_copy(node, std::move(inputs));
-      uses_.push_back(old_uses_[i]);
+      Outlet added = next_.add_copy(std::move(node), std::move(inputs));
+      uses_.push_back(std::move(old_uses_[i]));
       std::vector<Outlet> results;
-      for (uint32_t r = 0; r < node.facts.size(); ++r) results.push_back({added.node, r});
+      for (uint32_t r = 0; r < result_count; ++r) results.push_back({added.node, r});
       for (const auto& update : old_.updates) {
         if (update.first.node == i) next_.updates.emplace_back(added, Outlet{});
       }
@@ -151,16 +151,12 @@ class Sweep {
       std::vector<uint32_t> fresh(next_.node(added.back()).facts.size(), 0);
       uses_.push_back(fresh);
     }
-    // Readers: those inside the patch, and those of the wires it replaces. The patterns' own wires lose a
-    // reader each, which only makes later guards more careful than they need to be.
+    // Readers: those inside the patch, and those of the wires it replaces.
     for (const Patch::NewNode& node : patch.nodes) {
       for (const PatchWire& wire : node.inputs) {
         const Outlet outlet = resolve(wire);
         ++uses_[outlet.node][outlet.result];
       }
-    }
-    for (const Outlet& input : replaced.inputs) {
-      if (uses_[input.node][input.result] > 0) --uses_[input.node][input.result];
     }
     std::vector<Outlet> results;
     for (uint32_t r = 0; r < replaced.facts.size(); ++r) {
@@ -181,11 +177,34 @@ class Sweep {
         next_.rename(outlet, name);
       }
     }
+    uses_[index].assign(uses_[index].size(), 0);
+    lose_readers(index);
     return results;
   }
 
-  const Graph& old_;
-  const std::vector<const Rewrite*>& rewrites_;
+  // What a node read that nobody reads any more has one reader less; so have the arguments of what dies of
+  // it. Large constants that die are let go at once: their replacements exist already.
+  void lose_readers(uint32_t index) {
+    std::vector<uint32_t> dead{index};
+    while (!dead.empty()) {
+      const uint32_t node = dead.back();
+      dead.pop_back();
+      for (const Outlet& input : next_.node(node).inputs) {
+        std::vector<uint32_t>& uses = uses_[input.node];
+        if (uses[input.result] == 0 || --uses[input.result] > 0) continue;
+        if (std::any_of(uses.begin(), uses.end(), [](uint32_t n) { return n > 0; })) continue;
+        if (next_.node(input).op->stateful) continue;
+        dead.push_back(input.node);
+        const auto& constant = next_.fact({input.node, 0}).constant;
+        if (next_.node(input).inputs.empty() && constant && constant->byte_size() >= kLargeConstant)
+          next_.mutable_fact({input.node, 0}).constant = nullptr;
+      }
+    }
+  }
+
+  static constexpr size_t kLargeConstant = size_t{1} << 16;
+
+  Graph old_;
   RewriteOptions& options_;
   std::vector<std::vector<uint32_t>> old_uses_;
   Graph next_;
@@ -196,6 +215,24 @@ class Sweep {
 };
 
 constexpr int kMaxRounds = 50;
+
+// Whether any of them would change the graph, which is cheaper to ask than to build it anew.
+bool any_applies(const Graph& graph, const std::vector<const Rewrite*>& rewrites) {
+  std::unordered_map<std::string_view, std::vector<const Rewrite*>> by_op;
+  for (const Rewrite* rewrite : rewrites) by_op[rewrite->op].push_back(rewrite);
+  const std::vector<const Rewrite*>& general = by_op[""];
+  const auto uses = graph.use_counts();
+  for (uint32_t i = 0; i < graph.nodes().size(); ++i) {
+    const std::string_view op = graph.node(i).op->name;
+    if (op == "tract_core_external" || op == "variable") continue;
+    const RewriteContext context(graph, i, uses);
+    const auto applies = [&](const Rewrite* rewrite) { return rewrite->apply(context).has_value(); };
+    const auto own = by_op.find(op);
+    if (own != by_op.end() && std::any_of(own->second.begin(), own->second.end(), applies)) return true;
+    if (std::any_of(general.begin(), general.end(), applies)) return true;
+  }
+  return false;
+}
 
 }  // namespace
 
@@ -209,7 +246,8 @@ Graph apply_rewrites(Graph graph, const std::vector<const Rewrite*>& rewrites, R
   std::string last;
   for (int round = 0; round < kMaxRounds; ++round) {
     int64_t now = 0;
-    graph = without_dead_nodes(Sweep(graph, enabled, options).run(&now, &last));
+    if (!any_applies(graph, enabled)) return graph;
+    graph = without_dead_nodes(Sweep(std::move(graph), enabled, options).run(&now, &last));
     *applied += now;
     if (now == 0 || options.max_rewrites == 0) return graph;
   }
@@ -272,31 +310,53 @@ Graph with_rewritten_bodies(const Graph& graph, const std::function<Graph(Graph)
   return out;
 }
 
-Graph without_repetitions(const Graph& graph, int64_t* merged) {
+namespace {
+
+// What two nodes share when one of them can go, given the wires that they read; empty for a node that is
+// never like another.
+std::string repetition_key(const Node& node, const std::vector<Outlet>& inputs) {
+  const bool unique = node.op->stateful || !node.bodies.empty() || node.op->name == "tract_core_external" ||
+                      node.op->name == "variable" || node.op->name == "tract_onnx_random" ||
+                      node.op->name == "tract_onnx_multinomial";
+  if (unique) return {};
+  std::string key(node.op->name);
+  for (const Outlet& input : inputs)
+    key += "|" + std::to_string(input.node) + "." + std::to_string(input.result);
+  for (const uint32_t count : node.input_counts) key += "#" + std::to_string(count);
+  for (const Attribute& a : node.attributes) key += ";" + attribute_key(a);
+  return key;
+}
+
+bool has_repetitions(const Graph& graph) {
+  std::unordered_set<std::string> known;
+  for (const Node& node : graph.nodes()) {
+    std::string key = repetition_key(node, node.inputs);
+    if (!key.empty() && !known.insert(std::move(key)).second) return true;
+  }
+  return false;
+}
+
+}  // namespace
+
+Graph without_repetitions(Graph graph, int64_t* merged) {
+  if (!has_repetitions(graph)) return graph;
   Graph out = empty_like(graph);
   std::unordered_map<std::string, uint32_t> known;
   std::vector<uint32_t> moved(graph.nodes().size());
-  for (uint32_t i = 0; i < graph.nodes().size(); ++i) {
-    const Node& node = graph.node(i);
+  for (uint32_t i = 0; i < moved.size(); ++i) {
+    Node node = graph.take_node(i);
     std::vector<Outlet> inputs;
     for (const Outlet& input : node.inputs) inputs.push_back({moved[input.node], input.result});
-    const bool unique = node.op->stateful || !node.bodies.empty() || node.op->name == "tract_core_external" ||
-                        node.op->name == "variable" || node.op->name == "tract_onnx_random" ||
-                        node.op->name == "tract_onnx_multinomial";
-    if (!unique) {
-      std::string key(node.op->name);
-      for (const Outlet& input : inputs)
-        key += "|" + std::to_string(input.node) + "." + std::to_string(input.result);
-      for (const uint32_t count : node.input_counts) key += "#" + std::to_string(count);
-      for (const Attribute& a : node.attributes) key += ";" + attribute_key(a);
-      const auto [it, fresh] = known.try_emplace(key, static_cast<uint32_t>(out.nodes().size()));
+    std::string key = repetition_key(node, inputs);
+    if (!key.empty()) {
+      const auto [it, fresh] = known.try_emplace(std::move(key), static_cast<uint32_t>(out.nodes().size()));
       if (!fresh) {
         moved[i] = it->second;
         ++*merged;
         continue;
       }
     }
-    moved[i] = out.add_copy(node, std::move(inputs)).node;
+    moved[i] = out.add_copy(std::move(node), std::move(inputs)).node;
   }
   copy_interface(graph, moved, out);
   return out;

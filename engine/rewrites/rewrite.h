@@ -109,6 +109,6 @@ Graph apply_rewrites(Graph graph, const std::vector<const Rewrite*>& rewrites, R
 Graph with_rewritten_bodies(const Graph& graph, const std::function<Graph(Graph)>& rewrite);
 
 // Equal nodes become one (common sub-expressions); named "common-subexpressions" in --disable.
-Graph without_repetitions(const Graph& graph, int64_t* merged);
+Graph without_repetitions(Graph graph, int64_t* merged);
 
 }  // namespace nnefrun
