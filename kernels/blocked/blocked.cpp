@@ -23,8 +23,8 @@ const BlockedMethodRow* row_of(BlockedMethod method) {
   switch (method) {
     case BlockedMethod::direct: return &kBlockedDirect;
     case BlockedMethod::depthwise: return &kBlockedDepthwise;
-    case BlockedMethod::winograd_2:
-    case BlockedMethod::winograd_4: break;
+    case BlockedMethod::winograd_2: return &kBlockedWinograd2;
+    case BlockedMethod::winograd_4: return &kBlockedWinograd4;
   }
   return nullptr;
 }
@@ -53,8 +53,10 @@ bool blocked_conv_takes(const ConvShape& shape, BlockedMethod method, bool x_is_
   return row != nullptr && row->takes(shape, x_is_plain, kernels);
 }
 
-BlockedMethod choose_blocked_method(const ConvShape& shape, bool, const BlockedKernels& kernels) {
-  return kBlockedDepthwise.takes(shape, false, kernels) ? BlockedMethod::depthwise : BlockedMethod::direct;
+BlockedMethod choose_blocked_method(const ConvShape& shape, bool winograd, const BlockedKernels& kernels) {
+  if (kBlockedDepthwise.takes(shape, false, kernels)) return BlockedMethod::depthwise;
+  if (winograd && kBlockedWinograd2.takes(shape, false, kernels)) return choose_winograd(shape, kernels);
+  return BlockedMethod::direct;
 }
 
 size_t packed_blocked_conv_size(const ConvShape& shape, BlockedMethod method, bool x_is_plain,

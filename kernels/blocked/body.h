@@ -6,6 +6,7 @@
 #include "kernels/blocked/layout_body.h"
 #include "kernels/blocked/pool_body.h"
 #include "kernels/blocked/rows.h"
+#include "kernels/blocked/winograd_body.h"
 
 namespace nnefrun::kernels {
 
@@ -18,6 +19,7 @@ const BlockedKernels NNEFRUN_TABLE(blocked) = {
     kDirectPositions,
     blocked_direct,
     blocked_depthwise,
+    kWinograd,
     blocked_pool_planes,
     blocked_sum_planes,
     blocked_gate_planes,

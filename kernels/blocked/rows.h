@@ -5,6 +5,7 @@
 #pragma once
 
 #include "kernels/blocked/blocked.h"
+#include "kernels/blocked/winograd.h"
 
 namespace nnefrun::kernels {
 
@@ -53,6 +54,7 @@ struct BlockedKernels {
   int tile_positions;  // the most positions of a direct tile
   void (*direct)(const BlockedDirect&);
   void (*depthwise)(const BlockedDepthwise&);
+  WinogradKernels winograd;
   // as in blocked.h, for planes [begin, end)
   void (*pool)(PoolOp op, const PoolShape& shape, const float* x, float* y, int64_t begin, int64_t end);
   void (*sum)(const float* x, int64_t planes, int64_t positions, float scale, float* y);
@@ -76,6 +78,10 @@ struct BlockedMethodRow {
 };
 extern const BlockedMethodRow kBlockedDirect;     // direct.cpp
 extern const BlockedMethodRow kBlockedDepthwise;  // depthwise.cpp
+extern const BlockedMethodRow kBlockedWinograd2;  // winograd.cpp
+extern const BlockedMethodRow kBlockedWinograd4;
+// The better of the two for the shape, or direct. REQUIRES: they and direct take the shape.
+BlockedMethod choose_winograd(const ConvShape& shape, const BlockedKernels& kernels);
 
 inline int64_t blocked_volume(const int64_t (&extents)[3]) { return extents[0] * extents[1] * extents[2]; }
 inline int64_t blocked_ceil(int64_t n, int64_t unit) { return (n + unit - 1) / unit; }
