@@ -105,11 +105,17 @@ bool lower_sum(PlanBuilder& b, const Graph& graph, uint32_t index) {
   return true;
 }
 
+// Items of one block of channels at all positions.
+Dim block_items(PlanBuilder& b, const DimShape& shape) {
+  Dim items = b.block();
+  for (size_t axis = 2; axis < shape.size(); ++axis) items = items * shape[axis];
+  return items;
+}
+
 // Copies of whole blocks between dense tensors of the layout at hand: `outer` x `run` items.
 CopyParameters block_copy(PlanBuilder& b, const DimShape& part, const Dim& blocks_of_source,
                           const Dim& source_begin, const Dim& blocks_of_target, const Dim& target_begin) {
-  Dim positions = b.block();
-  for (size_t axis = 2; axis < part.size(); ++axis) positions = positions * part[axis];
+  const Dim positions = block_items(b, part);
   CopyParameters p;
   p.rank = 2;
   p.dims[0] = b.size(part[0]);
@@ -120,6 +126,17 @@ CopyParameters block_copy(PlanBuilder& b, const DimShape& part, const Dim& block
   p.src_offset = b.size(source_begin * positions);
   p.dst_offset = b.size(target_begin * positions);
   return p;
+}
+
+// A result that is a run of whole blocks of the argument: a view where they lie together, else a copy.
+void take_blocks(PlanBuilder& b, Outlet from, uint32_t node, uint32_t result, const DimShape& part,
+                 const Dim& all, const Dim& begin) {
+  if (part[0].is(1)) {
+    b.alias_result(node, result, b.value_of(from), begin * block_items(b, part));
+    return;
+  }
+  b.step(StepKind::copy, {b.value_of(from)}, {b.result(node, result)},
+         block_copy(b, part, all, begin, Dim::ceil_div(part[1], b.block()), 0));
 }
 
 // Along the channels, when every part but the last fills its blocks.
@@ -140,7 +157,9 @@ bool lower_concat(PlanBuilder& b, const Graph& graph, uint32_t index) {
   for (const Outlet& input : node.inputs) {
     const DimShape& part = graph.fact(input).shape;
     const Dim own = Dim::ceil_div(part[1], b.block());
-    b.step(StepKind::copy, {b.value_of(input)}, {b.result(index)}, block_copy(b, part, own, 0, all, begin));
+    const uint32_t value = b.value_of(input), whole = b.result(index);
+    if (!b.lies_in(value, whole, begin * block_items(b, part)))
+      b.step(StepKind::copy, {value}, {whole}, block_copy(b, part, own, 0, all, begin));
     begin = begin + own;
   }
   return true;
@@ -162,8 +181,7 @@ bool lower_split(PlanBuilder& b, const Graph& graph, uint32_t index) {
   for (uint32_t r = 0; r < node.facts.size(); ++r) {
     const DimShape& part = node.facts[r].shape;
     const Dim own = Dim::ceil_div(part[1], b.block());
-    b.step(StepKind::copy, {b.value_of(node.inputs[0])}, {b.result(index, r)},
-           block_copy(b, part, all, begin, own, 0));
+    take_blocks(b, node.inputs[0], index, r, part, all, begin);
     begin = begin + own;
   }
   return true;
@@ -188,8 +206,7 @@ bool lower_slice(PlanBuilder& b, const Graph& graph, uint32_t index) {
   const DimShape& part = node.facts[0].shape;
   const Dim all = Dim::ceil_div(graph.fact(node.inputs[0]).shape[1], b.block());
   const Dim begin = read(node).dims("begin")[0].value() / b.block();
-  b.step(StepKind::copy, {b.value_of(node.inputs[0])}, {b.result(index)},
-         block_copy(b, part, all, begin, Dim::ceil_div(part[1], b.block()), 0));
+  take_blocks(b, node.inputs[0], index, 0, part, all, begin);
   return true;
 }
 

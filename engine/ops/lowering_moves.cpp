@@ -83,6 +83,12 @@ bool lower_transpose(PlanBuilder& b, const Graph& graph, uint32_t index) {
   return true;
 }
 
+// Whether a part along `axis` lies together in a dense tensor: every axis before it has extent 1.
+bool lies_together(const DimShape& shape, size_t axis) {
+  return std::all_of(shape.begin(), shape.begin() + static_cast<std::ptrdiff_t>(axis),
+                     [](const Dim& extent) { return extent.is(1); });
+}
+
 bool lower_slice(PlanBuilder& b, const Graph& graph, uint32_t index) {
   const Node& node = graph.node(index);
   if (!movable(graph, node)) return false;
@@ -101,6 +107,10 @@ bool lower_slice(PlanBuilder& b, const Graph& graph, uint32_t index) {
     const auto axis = static_cast<size_t>(axes[i]);
     copy.src_offset = copy.src_offset + begins[i] * in_strides[axis];
     copy.src_strides[axis] = in_strides[axis] * Dim(strides[i]);
+  }
+  if (axes.size() == 1 && strides[0] == 1 && lies_together(in, static_cast<size_t>(axes[0]))) {
+    b.alias_result(index, 0, b.value_of(node.inputs[0]), copy.src_offset);
+    return true;
   }
   if (!fits(copy)) return false;
   b.step(StepKind::copy, {b.value_of(node.inputs[0])}, {b.result(index)}, parameters_of(b, copy));
@@ -127,7 +137,9 @@ bool join(PlanBuilder& b, const Graph& graph, uint32_t index, size_t axis, bool 
     copy.src_strides = strides_of(part);
     copy.dst_strides = out_strides;
     copy.dst_offset = position * out_strides[axis];
-    b.step(StepKind::copy, {b.value_of(input)}, {b.result(index)}, parameters_of(b, copy));
+    const uint32_t value = b.value_of(input), whole = b.result(index);
+    if (!b.lies_in(value, whole, copy.dst_offset))
+      b.step(StepKind::copy, {value}, {whole}, parameters_of(b, copy));
     position = position + part[axis];
   }
   return true;
@@ -163,7 +175,11 @@ bool lower_split(PlanBuilder& b, const Graph& graph, uint32_t index) {
     copy.src_strides = in_strides;
     copy.dst_strides = strides_of(part);
     copy.src_offset = position * in_strides[axis];
-    b.step(StepKind::copy, {b.value_of(node.inputs[0])}, {b.result(index, r)}, parameters_of(b, copy));
+    if (lies_together(part, axis)) {
+      b.alias_result(index, r, b.value_of(node.inputs[0]), copy.src_offset);
+    } else {
+      b.step(StepKind::copy, {b.value_of(node.inputs[0])}, {b.result(index, r)}, parameters_of(b, copy));
+    }
     position = position + part[axis];
   }
   return true;
@@ -229,8 +245,8 @@ uint64_t item_bits(double value, DataType type) {
   return bits;
 }
 
-// Borders that repeat items of the argument: axis after axis, the middle and a strip on each side are copied. The
-// strips run backwards where the border reflects.
+// Borders that repeat items of the argument: axis after axis, the middle and a strip on each side are copied.
+// The strips run backwards where the border reflects.
 bool lower_mirrored_pad(PlanBuilder& b, const Graph& graph, uint32_t index) {
   const Node& node = graph.node(index);
   const NodeReader r = read(node);

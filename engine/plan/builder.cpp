@@ -82,6 +82,7 @@ std::optional<Plan> PlanBuilder::build(const Graph& graph, std::string* why, con
     const Fact& fact = graph.fact(graph.inputs[i]);
     const uint32_t value = b.add_value(fact.dtype, Storage::input, i, fact.shape);
     b.values_[graph.inputs[i]] = value;
+    b.given_.insert(graph.inputs[i].node);
     b.plan_.inputs.push_back(value);
   }
   for (const auto& update :
@@ -90,6 +91,7 @@ std::optional<Plan> PlanBuilder::build(const Graph& graph, std::string* why, con
     const uint32_t value =
         b.add_value(fact.dtype, Storage::input, static_cast<uint32_t>(b.plan_.inputs.size()), fact.shape);
     b.values_[update.first] = value;
+    b.given_.insert(update.first.node);
     b.plan_.inputs.push_back(value);
   }
   for (const Node& node : graph.nodes()) {
@@ -97,6 +99,7 @@ std::optional<Plan> PlanBuilder::build(const Graph& graph, std::string* why, con
       if (graph.fact(input).constant) ++b.readers_left_[input.node];
     }
   }
+  b.find_places();
   for (b.node_ = 0; b.node_ < graph.nodes().size(); ++b.node_) {
     b.lower_node();
     b.finish_constants();
@@ -117,7 +120,8 @@ std::optional<Plan> PlanBuilder::build(const Graph& graph, std::string* why, con
 
 void PlanBuilder::lower_node() {
   const Node& node = graph_.node(node_);
-  if (values_.count({node_, 0}) != 0) return;                    // an input or a variable
+  // An input or a variable, or what an earlier node's lowering computed along with its own results.
+  if (values_.count({node_, 0}) != 0 && begun_.count(node_) == 0) return;
   if (node.facts.size() == 1 && node.facts[0].constant) return;  // taken when a step asks for it
   if (options_.layouts.has(node_)) {
     blocked_ = true;
@@ -217,7 +221,7 @@ uint32_t PlanBuilder::repack(uint32_t value, DataType dtype, const DimShape& log
   const DimShape shape = to_blocked ? blocked_shape(logical, block) : logical;
   const bool single = std::all_of(logical.begin() + 2, logical.end(), [](const Dim& d) { return d.is(1); });
   if (single && logical[1].is_constant() && logical[1].value() % block == 0)
-    return add_value(dtype, Storage::alias, value, shape);
+    return add_alias(dtype, value, shape, 0);
   const uint32_t out = add_value(dtype, Storage::arena, 0, shape);
   RepackParameters p;
   p.block = static_cast<uint32_t>(block);
@@ -235,14 +239,57 @@ uint32_t PlanBuilder::result(uint32_t node, uint32_t result) {
   const auto it = values.find({node, result});
   if (it != values.end()) return it->second;
   const Fact& fact = graph_.fact({node, result});
-  const uint32_t value = add_value(fact.dtype, Storage::arena, 0, layout_of(fact.shape));
-  values[{node, result}] = value;
+  const auto place = places_.find({node, result});
+  uint32_t value = 0;
+  if (place != places_.end() && options_.layouts.has(place->second.concat) == blocked_) {
+    begun_.insert(place->second.concat);
+    const uint32_t whole = this->result(place->second.concat);
+    value = add_alias(fact.dtype, whole, layout_of(fact.shape), place->second.offset);
+  } else {
+    value = add_value(fact.dtype, Storage::arena, 0, layout_of(fact.shape));
+  }
+  known_values()[{node, result}] = value;
   return value;
 }
 
-void PlanBuilder::alias_result(uint32_t node, uint32_t result, uint32_t value) {
+uint32_t PlanBuilder::add_alias(DataType dtype, uint32_t value, const DimShape& shape, const Dim& offset) {
+  const uint32_t alias = add_value(dtype, Storage::alias, value, shape);
+  if (!offset.is(0)) plan_.values[alias].offset = size(offset);
+  return alias;
+}
+
+void PlanBuilder::alias_result(uint32_t node, uint32_t result, uint32_t value, const Dim& offset) {
   const Fact& fact = graph_.fact({node, result});
-  known_values()[{node, result}] = add_value(fact.dtype, Storage::alias, value, layout_of(fact.shape));
+  known_values()[{node, result}] = add_alias(fact.dtype, value, layout_of(fact.shape), offset);
+}
+
+bool PlanBuilder::lies_in(uint32_t value, uint32_t whole, const Dim& offset) {
+  const PlanValue& v = plan_.values[value];
+  return v.storage == Storage::alias && v.index == whole &&
+         v.offset == (offset.is(0) ? kNoOffset : size(offset));
+}
+
+// Where the parts of a concat lie one behind the other, the nodes that compute them write there at once.
+void PlanBuilder::find_places() {
+  for (uint32_t n = 0; n < graph_.nodes().size(); ++n) {
+    const Node& node = graph_.node(n);
+    if (node.op->name != "concat" || node.inputs.size() < 2 || node.facts[0].constant) continue;
+    const bool blocked = options_.layouts.has(n);
+    const DimShape& out = node.facts[0].shape;
+    const auto axis = static_cast<size_t>(NodeReader(node, signature_of(node.op), nullptr).integer("axis"));
+    if (!std::all_of(out.begin(), out.begin() + static_cast<std::ptrdiff_t>(axis),
+                     [](const Dim& extent) { return extent.is(1); }))
+      continue;
+    Dim begin = 0;
+    for (const Outlet& input : node.inputs) {
+      const Fact& fact = graph_.fact(input);
+      const DimShape shape = blocked ? blocked_shape(fact.shape, options_.layouts.block) : fact.shape;
+      const bool computed = !fact.constant && given_.count(input.node) == 0;
+      if (computed && options_.layouts.has(input.node) == blocked && fact.dtype == node.facts[0].dtype)
+        places_.try_emplace(input, Place{n, begin});
+      begin = begin + volume_of(shape);
+    }
+  }
 }
 
 uint32_t PlanBuilder::temporary(DataType dtype, const DimShape& shape) {

@@ -79,8 +79,12 @@ class PlanBuilder {
                             const std::function<Tensor(const Tensor&)>& make);
   // The value that result `result` of `node` is written to; created by the first call.
   uint32_t result(uint32_t node, uint32_t result = 0);
-  // Result `result` of `node` is the bytes of `value` under the result's shape. For reshape and its kin.
-  void alias_result(uint32_t node, uint32_t result, uint32_t value);
+  // Result `result` of `node` is the bytes of `value` under the result's shape, from item `offset` on. For
+  // reshape and its kin, and for parts that lie together.
+  void alias_result(uint32_t node, uint32_t result, uint32_t value, const Dim& offset = 0);
+  // Whether `value` is the part of `whole` from item `offset` on: an argument of concat that was computed in
+  // its place.
+  bool lies_in(uint32_t value, uint32_t whole, const Dim& offset);
   // A temporary between two steps of one lowering.
   uint32_t temporary(DataType dtype, const DimShape& shape);
   // A constant that the steps need (a packed weight, a table).
@@ -102,6 +106,8 @@ class PlanBuilder {
  private:
   PlanBuilder(const Graph& graph, const PlanOptions& options) : graph_(graph), options_(options) {}
   void lower_node();
+  void find_places();
+  uint32_t add_alias(DataType dtype, uint32_t value, const DimShape& shape, const Dim& offset);
   void finish_constants();
   uint32_t blocked_value_of(Outlet outlet);
   uint32_t blocked_constant(const Tensor& constant);
@@ -122,6 +128,14 @@ class PlanBuilder {
   Plan plan_;
   std::map<Outlet, uint32_t> values_;          // plain
   std::map<Outlet, uint32_t> blocked_values_;  // channel-blocked
+  // Results that are computed where a concat wants them.
+  struct Place {
+    uint32_t concat;
+    Dim offset;  // items
+  };
+  std::map<Outlet, Place> places_;
+  std::set<uint32_t> given_;  // nodes that are inputs or updated variables
+  std::set<uint32_t> begun_;  // concats whose result exists because a part of it is computed in its place
   std::map<std::pair<Outlet, std::string>, uint32_t> derived_;
   std::map<uint32_t, uint32_t> readers_left_;  // of each constant node: nodes that have not been lowered
   std::set<uint32_t> evaluated_constants_;     // those that an evaluate step reads

@@ -37,8 +37,9 @@ enum class Storage : uint8_t {
   constant = 0,  // index: which constant
   input = 1,     // index: which input; the caller's bytes
   arena = 2,     // planned
-  alias = 3,     // the same bytes as value `index`, under another shape (reshape, in-place results)
+  alias = 3,     // bytes of value `index` from `offset` on: under another shape, or a part of it
 };
+inline constexpr uint32_t kNoOffset = UINT32_MAX;
 
 // Values are row-major and dense.
 struct PlanValue {
@@ -47,7 +48,8 @@ struct PlanValue {
   uint8_t rank = 0;
   uint8_t reserved = 0;
   uint32_t index = 0;
-  uint32_t first_dim = 0;  // into PlanView::dims, `rank` entries, each an index of a SizeExpression
+  uint32_t offset = kNoOffset;  // of an alias: a SizeExpression, in items; kNoOffset: from the beginning
+  uint32_t first_dim = 0;       // into PlanView::dims, `rank` entries, each an index of a SizeExpression
   uint32_t first_step =
       0;  // life, of the bytes (aliases included): written by the first, last needed by the last
   uint32_t last_step = 0;  // UINT32_MAX: until the end of the run

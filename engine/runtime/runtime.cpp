@@ -103,7 +103,8 @@ Status Runtime::create(const PlanView& plan, const std::byte* const* constants,
     carver.take(buffers_, plan.values.count);
     carver.take(placement_scratch_, 2 * size_t{plan.values.count});
     carver.take(roots_, plan.values.count);
-    carver.take(bytes_, plan.values.count);
+    carver.take(offsets_, plan.values.count);
+    carver.take(ends_, plan.values.count);
     std::byte* bound_area = nullptr;
     carver.take(bound_area, bound_bytes);
     if (pass == 0) {
@@ -182,7 +183,20 @@ Status Runtime::shape_views() {
       if (__builtin_mul_overflow(bytes, static_cast<size_t>(extent), &bytes))
         return failed(StatusCode::size_overflow);
     }
-    bytes_[v] = bytes;
+    offsets_[v] = 0;
+    if (value.storage == Storage::alias) {
+      const int64_t items = value.offset == kNoOffset ? 0 : sizes_[value.offset];
+      if (items < 0) return failed(StatusCode::negative_extent, items);
+      size_t begin = 0;
+      if (__builtin_mul_overflow(static_cast<size_t>(items), item_size(value.dtype), &begin) ||
+          __builtin_add_overflow(begin, offsets_[value.index], &offsets_[v]))
+        return failed(StatusCode::size_overflow);
+    }
+    if (__builtin_add_overflow(offsets_[v], bytes, &ends_[v])) return failed(StatusCode::size_overflow);
+    // In the arena an alias may reach beyond what it stands on: the buffer grows with it.
+    const uint32_t root = roots_[v];
+    if (plan_.values[root].storage != Storage::arena && ends_[v] > ends_[root])
+      return failed(StatusCode::bad_plan, static_cast<int64_t>(ends_[v]), static_cast<int64_t>(ends_[root]));
   }
   return {};
 }
@@ -192,9 +206,10 @@ void Runtime::point_views() {
     const uint32_t root = roots_[v];
     const PlanValue& owner = plan_.values[root];
     if (owner.storage == Storage::arena) {
-      views_[v].data = arena_ + buffers_[root].offset;
+      views_[v].data = arena_ + buffers_[root].offset + offsets_[v];
     } else if (owner.storage == Storage::constant) {
-      views_[v].data = const_cast<std::byte*>(constants_[owner.index]);  // steps only write to their outputs
+      // steps only write to their outputs
+      views_[v].data = const_cast<std::byte*>(constants_[owner.index]) + offsets_[v];
     }
   }
 }
@@ -206,7 +221,7 @@ Status Runtime::reserve(const int64_t* symbols) {
   if (!status.ok()) return status;
   for (uint32_t v = 0; v < plan_.values.count; ++v) {
     if (plan_.values[v].storage == Storage::arena) {
-      buffers_[v].size = std::max(buffers_[v].size, bytes_[v]);
+      buffers_[v].size = std::max(buffers_[v].size, ends_[v]);
       buffers_[v].first_step = plan_.values[v].first_step;
       buffers_[v].last_step = plan_.values[v].last_step;
     } else {
@@ -216,7 +231,7 @@ Status Runtime::reserve(const int64_t* symbols) {
   for (uint32_t v = 0; v < plan_.values.count; ++v) {  // an alias may not be larger than what it stands on
     const uint32_t root = roots_[v];
     if (plan_.values[root].storage == Storage::arena)
-      buffers_[root].size = std::max(buffers_[root].size, bytes_[v]);
+      buffers_[root].size = std::max(buffers_[root].size, ends_[v]);
   }
   const size_t needed = place_buffers(buffers_, plan_.values.count, placement_scratch_);
   if (needed > arena_capacity_) {
@@ -280,17 +295,20 @@ Status Runtime::bind(const int64_t* symbols) {
   bool fits = true;
   for (uint32_t v = 0; v < plan_.values.count && fits; ++v) {
     const uint32_t root = roots_[v];
-    fits = plan_.values[root].storage != Storage::arena || bytes_[v] <= buffers_[root].size;
+    fits = plan_.values[root].storage != Storage::arena || ends_[v] <= buffers_[root].size;
   }
-  if (fits) return bind_steps();
+  if (fits) {
+    point_views();  // parts of a buffer begin elsewhere
+    return bind_steps();
+  }
   if (options_.fixed_memory) {
     return failed(StatusCode::memory_limit, 0, static_cast<int64_t>(arena_capacity_));
   }
   // Geometric growth: what is too small doubles at least, so that a slowly growing sequence reserves rarely.
   for (uint32_t v = 0; v < plan_.values.count; ++v) {
     const uint32_t root = roots_[v];
-    if (plan_.values[root].storage == Storage::arena && bytes_[v] > buffers_[root].size) {
-      buffers_[root].size = std::max(bytes_[v], 2 * buffers_[root].size);
+    if (plan_.values[root].storage == Storage::arena && ends_[v] > buffers_[root].size) {
+      buffers_[root].size = std::max(ends_[v], 2 * buffers_[root].size);
     }
   }
   status = reserve(symbols);
@@ -303,7 +321,8 @@ Status Runtime::run(const std::byte* const* inputs) {
   if (!ready_) return failed(StatusCode::bad_plan);
   for (uint32_t v = 0; v < plan_.values.count; ++v) {
     const PlanValue& owner = plan_.values[roots_[v]];
-    if (owner.storage == Storage::input) views_[v].data = const_cast<std::byte*>(inputs[owner.index]);
+    if (owner.storage == Storage::input)
+      views_[v].data = const_cast<std::byte*>(inputs[owner.index]) + offsets_[v];
   }
   const bool watched =
       options_.before_step != nullptr || options_.after_step != nullptr || options_.cancelled != nullptr;

@@ -96,7 +96,8 @@ class Runtime {
   ArenaBuffer* buffers_ = nullptr;  // one for each value; size 0 for those that are not in the arena
   uint32_t* placement_scratch_ = nullptr;
   uint32_t* roots_ = nullptr;
-  size_t* bytes_ = nullptr;  // current bytes of each value
+  size_t* offsets_ = nullptr;  // where each value begins in the bytes of its root
+  size_t* ends_ = nullptr;     // and where it ends
   std::byte* arena_ = nullptr;
   size_t arena_capacity_ = 0;
   std::byte* scratch_ = nullptr;
