@@ -112,6 +112,25 @@ Dim block_items(PlanBuilder& b, const DimShape& shape) {
   return items;
 }
 
+// Along the spatial axes only; lowered as in the plain layout.
+BlockedFit fit_resample(const Graph& graph, uint32_t index, const BlockedLayouts&, const ExtentGuess&) {
+  const Node& node = graph.node(index);
+  if (!is_image(graph, node.inputs[0]) || !is_image(graph, {index, 0}) || node.op->lower == nullptr)
+    return fits(false);
+  const DimShape &in = graph.fact(node.inputs[0]).shape, &out = node.facts[0].shape;
+  for (size_t axis = 0; axis < in.size(); ++axis) {
+    const bool known = in[axis].is_constant() && out[axis].is_constant();
+    if (in[axis] != out[axis] && (axis < 2 || !known)) return fits(false);
+  }
+  for (size_t i = 1; i < node.inputs.size(); ++i) {
+    if (!graph.fact(node.inputs[i]).constant) return fits(false);
+  }
+  return fits(true);
+}
+bool lower_as_plain(PlanBuilder& b, const Graph& graph, uint32_t index) {
+  return graph.node(index).op->lower(b, graph, index);
+}
+
 // Copies of whole blocks between dense tensors of the layout at hand: `outer` x `run` items.
 CopyParameters block_copy(PlanBuilder& b, const DimShape& part, const Dim& blocks_of_source,
                           const Dim& source_begin, const Dim& blocks_of_target, const Dim& target_begin) {
@@ -244,6 +263,12 @@ constexpr BlockedRow kRows[] = {
     {"box", fit_pool, lower_pool},
     {"mean_reduce", fit_sum, lower_sum},
     {"sum_reduce", fit_sum, lower_sum},
+    {"nearest_downsample", fit_resample, lower_as_plain},
+    {"area_downsample", fit_resample, lower_as_plain},
+    {"nearest_upsample", fit_resample, lower_as_plain},
+    {"multilinear_upsample", fit_resample, lower_as_plain},
+    {"tract_core_resize", fit_resample, lower_as_plain},
+    {"tract_onnx_resize", fit_resample, lower_as_plain},
     {"concat", fit_concat, lower_concat},
     {"split", fit_split, lower_split},
     {"nnefrun_slice", fit_slice, lower_slice},
