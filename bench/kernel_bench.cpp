@@ -178,7 +178,8 @@ ConvShape conv_shape(int64_t in, int64_t out, int64_t groups, int64_t size, int6
 template <class Row, class Body>
 void for_rows(const Row* const* rows, int count, Body body) {
   for (int i = 0; i < count; ++i) {
-    if (supports(detected_isa(), rows[i]->requires_isa)) body(rows[i]);
+    // a row for the Cortex-A53 is a preference and runs on every 64-bit Arm
+    if (supports(detected_isa(), rows[i]->requires_isa & ~kFeatureCortexA53)) body(rows[i]);
   }
 }
 

@@ -73,7 +73,7 @@ double measure_peak(const std::string& set) {
   if (set == "avx2") loop = fma_loop_avx2, lanes = 8;
   if (set == "avx512") loop = fma_loop_avx512, lanes = 16;
 #elif defined(__aarch64__)
-  if (set == "neon") loop = fma_loop_neon;
+  if (set == "neon" || set == "neon_a53") loop = fma_loop_neon;
 #endif
   if (loop == nullptr) return 0;
   double best = 0;
