@@ -28,8 +28,8 @@ namespace nnefrun {
 
 // The defaults pass every real model and stop what only pretends to be one.
 struct ArchiveLimits {
-  uint64_t max_total_bytes = uint64_t{64}
-                             << 30;  // all members together, unpacked, also those that are skipped
+  uint64_t max_total_bytes = uint64_t{64} << 30;  // all members together, unpacked, also those that are
+                                                  // skipped; of a folder, the files that are opened
   uint64_t max_member_bytes = uint64_t{32} << 30;  // one member
   uint64_t max_text_bytes = uint64_t{256} << 20;   // a graph.nnef, graph.quant or JSON
   size_t max_members = 100'000;

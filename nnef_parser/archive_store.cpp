@@ -182,6 +182,12 @@ class FolderStore final : public ArchiveStore {
                                          " bytes, the limit for one member is " +
                                          std::to_string(limits().max_member_bytes));
       }
+      opened_bytes_ += source->size();
+      if (opened_bytes_ > limits().max_total_bytes) {
+        throw Error("archive-limit", "the files of `" + this->name() +
+                                         "` that the model needs have more than " +
+                                         std::to_string(limits().max_total_bytes) + " bytes together");
+      }
       auto stored = std::make_shared<StoredMember>(name, source->size());
       stored->leave_in(std::make_shared<Reopened>(target.string(), source->size()), 0);
       member = std::move(stored);
@@ -231,6 +237,7 @@ class FolderStore final : public ArchiveStore {
   fs::path root_;
   mutable std::mutex mutex_;
   mutable std::unordered_map<std::string, MemberPointer> open_;
+  mutable uint64_t opened_bytes_ = 0;
 };
 
 class SubfolderStore final : public ArchiveStore {

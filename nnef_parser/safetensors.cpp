@@ -213,6 +213,32 @@ class DirectoryParser {
   const std::string& name_;
 };
 
+// The format wants the tensors one right after the other, from the directory to the end of the file: nothing
+// can hide between them, and no byte belongs to two.
+void require_full_cover(const std::vector<SafetensorsEntry>& entries, uint64_t begin, uint64_t end,
+                        const std::string& name) {
+  std::vector<const SafetensorsEntry*> order;
+  for (const SafetensorsEntry& entry : entries) order.push_back(&entry);
+  std::sort(order.begin(), order.end(), [](const auto* a, const auto* b) {
+    return a->offset != b->offset ? a->offset < b->offset : a->bytes < b->bytes;
+  });
+  uint64_t at = begin;
+  std::string before = "the directory";
+  for (const SafetensorsEntry* entry : order) {
+    if (entry->offset < at) throw malformed(name, before + " and `" + entry->name + "` overlap");
+    if (entry->offset > at) {
+      throw malformed(name, "a hole of " + std::to_string(entry->offset - at) + " bytes between " + before +
+                                " and `" + entry->name + "`");
+    }
+    at = entry->offset + entry->bytes;
+    before = "`" + entry->name + "`";
+  }
+  if (at != end) {
+    throw malformed(name, "a hole of " + std::to_string(end - at) + " bytes between " + before +
+                              " and the end of the file");
+  }
+}
+
 }  // namespace
 
 uint64_t safetensors_directory_end(ByteSpan first_eight, uint64_t size, const std::string& name) {
@@ -231,16 +257,7 @@ std::vector<SafetensorsEntry> read_safetensors_directory(ByteSpan start, uint64_
   const ByteSpan text = start.subspan(8);
   std::vector<SafetensorsEntry> entries =
       DirectoryParser(as_text(text), start.size(), size - start.size(), name).run();
-  std::vector<const SafetensorsEntry*> order;
-  for (const SafetensorsEntry& entry : entries) {
-    if (entry.bytes > 0) order.push_back(&entry);
-  }
-  std::sort(order.begin(), order.end(), [](const auto* a, const auto* b) { return a->offset < b->offset; });
-  for (size_t i = 1; i < order.size(); ++i) {
-    if (order[i - 1]->offset + order[i - 1]->bytes > order[i]->offset) {
-      throw malformed(name, "`" + order[i - 1]->name + "` and `" + order[i]->name + "` overlap");
-    }
-  }
+  require_full_cover(entries, start.size(), size, name);
   return entries;
 }
 

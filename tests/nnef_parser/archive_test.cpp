@@ -314,6 +314,22 @@ TEST_CASE("archive: JSON resources and safetensors", "[archive]") {
       code_of_directory(
           R"({"a":{"dtype":"U8","shape":[4],"data_offsets":[0,4]},"b":{"dtype":"U8","shape":[4],"data_offsets":[3,7]}})") ==
       "safetensors-malformed");
+  // Holes: before the first tensor, between two, after the last one; tensors without items may lie between.
+  const auto bytes_at = [](const std::string& extent, const std::string& offsets) {
+    return R"({"dtype":"U8","shape":[)" + extent + R"(],"data_offsets":[)" + offsets + "]}";
+  };
+  for (const auto& [first, second] :
+       std::vector<std::pair<std::string, std::string>>{{bytes_at("3", "1,4"), bytes_at("4", "4,8")},
+                                                        {bytes_at("3", "0,3"), bytes_at("4", "4,8")},
+                                                        {bytes_at("4", "0,4"), bytes_at("3", "4,7")},
+                                                        {bytes_at("8", "0,8"), bytes_at("0", "5,5")}}) {
+    INFO(first << " " << second);
+    CHECK(code_of_directory("{\"a\":" + first + ",\"b\":" + second + "}") == "safetensors-malformed");
+    CHECK(code_of_directory("{\"b\":" + second + ",\"a\":" + first + "}") == "safetensors-malformed");
+  }
+  CHECK(code_of_directory("{\"a\":" + bytes_at("8", "0,8") + ",\"b\":" + bytes_at("0", "0,0") +
+                          ",\"c\":" + bytes_at("0", "8,8") + "}") == "fine");
+  CHECK(code_of_directory("{}") == "safetensors-malformed");
   CHECK(code_of_directory(R"({"a":{"dtype":"U8","shape":[9],"data_offsets":[0,9]}})") ==
         "safetensors-malformed");
   CHECK(code_of_directory(R"({"a":{"dtype":"U8","shape":[4294967296,4294967296],"data_offsets":[0,0]}})") ==
@@ -444,6 +460,30 @@ TEST_CASE("archive: limits", "[archive]") {
   CHECK(code_of(bomb, limits) == "graph-missing");
   const std::string padded = tar + std::string(size_t{70} << 20, '\0');
   CHECK(code_of(gzipped(padded)) == "archive-limit");
+}
+
+TEST_CASE("archive: the limit on all bytes counts the files of a folder that are opened, once each",
+          "[archive]") {
+  const TemporaryFolder folder;
+  const std::string dat = dat_of(Tensor::zeros(DataType::f32, {100}));  // 528 bytes
+  write_whole_file(folder / "graph.nnef", kGraph);
+  write_whole_file(folder / "a.dat", dat);
+  write_whole_file(folder / "b.dat", dat);
+  write_whole_file(folder / "unused.bin", std::string(5000, 'x'));
+  ArchiveLimits limits;
+  limits.max_total_bytes = 1000;
+  const Archive archive = Archive::open(folder.path().string(), limits);
+  for (int again = 0; again < 3; ++again) CHECK(archive.tensor("a").has_value());
+  std::string code = "fine";
+  try {
+    archive.tensor("b");
+  } catch (const Error& error) {
+    code = error.code();
+  }
+  CHECK(code == "archive-limit");
+  limits.max_total_bytes = 2000;
+  const Archive wider = Archive::open(folder.path().string(), limits);
+  CHECK((wider.tensor("a").has_value() && wider.tensor("b").has_value()));
 }
 
 TEST_CASE("archive: data behind a wrong header is not held", "[archive]") {
