@@ -112,6 +112,26 @@ std::string needs_text(const Document& document, const Graph& graph) {
   return out + "operations: " + std::to_string(total) + ": " + join(operators) + "\n";
 }
 
+// What typing finds: each operation whose arguments are known is looked at. A line that the text alone shows
+// to be wrong is not blamed again, nor is what is unknown for its sake.
+std::optional<Graph> check_types(const Document& document, const Archive& archive, const Options& options,
+                                 Findings& findings) {
+  const Findings of_text = findings;
+  const auto add = [&](const Error& error) {
+    if (!error.where() || !of_text.has_line(error.where().line)) findings.add(error);
+  };
+  CompileOptions compile = compile_options(options);
+  compile.on_error = add;
+  try {
+    Graph graph = import_graph(document, archive, compile);
+    check_symbols(archive, graph, options);
+    return graph;
+  } catch (const Error& error) {
+    add(error);
+  }
+  return std::nullopt;
+}
+
 int refuse(const std::vector<Error>& findings, bool json) {
   for (const Error& finding : findings) report(finding, json);
   return kModelRefused;
@@ -135,14 +155,10 @@ int check_verb(const Options& options) {
       if (!findings.has_line(error.where().line)) findings.add(error);
     }
     check_tensors(document, archive, findings);
-    // Types and shapes follow from everything else: what they say about a text that is wrong would mislead.
-    if (!findings.empty()) {
-      progress.reset();
-      return refuse(findings.in_order(), options.json_errors);
-    }
-    const Graph graph = load_typed_graph(archive, options);
+    const std::optional<Graph> graph = check_types(document, archive, options, findings);
     progress.reset();
-    print_out(needs_text(document, graph) + "ok\n");
+    if (!findings.empty()) return refuse(findings.in_order(), options.json_errors);
+    print_out(needs_text(document, *graph) + "ok\n");
     return static_cast<int>(kDone);
   });
 }

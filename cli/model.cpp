@@ -55,6 +55,8 @@ bool mentions_word(const std::string& text, const std::string& name) {
   return false;
 }
 
+}  // namespace
+
 void check_symbols(const Archive& archive, const Graph& graph, const Options& options) {
   for (const auto& symbol : options.symbols) {
     const auto& known = graph.symbols;
@@ -67,6 +69,8 @@ void check_symbols(const Archive& archive, const Graph& graph, const Options& op
     throw std::move(error).note(names.empty() ? "it has no symbols" : "its symbols are: " + names);
   }
 }
+
+namespace {
 
 // The passes of the pipeline, found by sending an empty graph through it.
 std::vector<std::string> pass_names() {
@@ -156,14 +160,7 @@ Archive open_archive(const Options& options) {
       limits.max_total_bytes = std::min(limits.max_total_bytes, *options.limits.memory);
       limits.max_member_bytes = std::min(limits.max_member_bytes, *options.limits.memory);
     }
-    try {
-      return Archive::open(options.model, limits);
-    } catch (Error& error) {
-      const bool is_word = options.model.find_first_of("./") == std::string::npos;
-      if (is_word && error.code() == "file-unreadable")
-        error.note("it is no verb either; the verbs are: " + verb_names());
-      throw;
-    }
+    return Archive::open(options.model, limits);
   });
 }
 

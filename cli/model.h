@@ -19,6 +19,8 @@ Archive open_archive(const Options& options);
 CompileOptions compile_options(const Options& options);
 // The typed graph, by way of its text when --via-text asks for that.
 Graph load_typed_graph(const Archive& archive, const Options& options, Dialect* dialect = nullptr);
+// Throws Error[symbol-unknown] when --set names a symbol that the model lacks.
+void check_symbols(const Archive& archive, const Graph& graph, const Options& options);
 std::shared_ptr<const CompiledModel> load_model(const Options& options);
 // A session under the limits of the options.
 Session start_session(std::shared_ptr<const CompiledModel> model, const Options& options);

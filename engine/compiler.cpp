@@ -50,6 +50,7 @@ Graph import_graph(const Document& document, const Archive& archive, const Compi
     if (!inner) return nullptr;
     CompileOptions inner_options = options;
     inner_options.graph_name.clear();
+    inner_options.on_error = nullptr;  // one error of a sub-model is one of the operation that names it
     return std::make_shared<const Graph>(load_graph(*inner, inner_options));
   };
   sources.resource = [&](const std::string& label) { return archive.json(label); };
@@ -57,6 +58,7 @@ Graph import_graph(const Document& document, const Archive& archive, const Compi
   for (const auto& symbol : options.set_symbols) import.set_symbols[symbol.first] = symbol.second;
   import.max_nodes = options.max_nodes;
   import.to_the_letter = options.to_the_letter;
+  import.on_error = options.on_error;
   return import_document(document, sources, import);
 }
 
@@ -119,6 +121,7 @@ Graph rewrite_graph(Graph graph, Stage stage, const CompileOptions& options) {
   RewriteOptions rewrite;
   rewrite.disabled = options.disabled;
   rewrite.max_rewrites = options.max_rewrites;
+  rewrite.on_applied = options.on_rewrite;
   int64_t total = 0;
   return rewritten(std::move(graph), stage, options, rewrite, &total);
 }

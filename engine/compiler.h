@@ -31,6 +31,11 @@ struct CompileOptions {
       after_pass;
   bool blocked = true;             // channel-blocked layouts where they pay
   bool winograd = true;            // Winograd convolutions where they are faster
+  std::function<void(std::string_view name)>
+      on_rewrite;  // told of each patch that is applied, by its rewrite
+  // Loading goes on after an error of the typed graph, as far as its results are not needed, and tells each
+  // of them here; the graph is then of no use. Not given: the first error is thrown.
+  std::function<void(const Error&)> on_error;
   bool to_the_letter = false;      // refuse what only the strictest reading of the specification forbids
   uint64_t max_nodes = 1'000'000;  // of the expanded graph
 };

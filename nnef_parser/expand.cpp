@@ -1,9 +1,12 @@
 #include "nnef_parser/expand.h"
 
+#include <algorithm>
 #include <charconv>
 #include <cmath>
+#include <iterator>
 #include <limits>
 #include <unordered_map>
+#include <unordered_set>
 
 #include "nnef_parser/evaluate.h"
 #include "nnef_parser/stdlib.h"
@@ -22,6 +25,7 @@ struct Names {
 struct Scope {
   const FragmentDefinition* fragment = nullptr;  // null: the graph
   std::unordered_map<std::string_view, Value> values;
+  std::unordered_set<std::string_view> unknown;  // what errors left without a value (ExpandOptions::on_error)
   std::unordered_map<std::string_view, Names> result_names;  // what the call wants its results to be called
   std::optional<PrimitiveType> generic;
   const SourceText* source = nullptr;
@@ -60,6 +64,20 @@ const Value& PrimitiveCall::argument(std::string_view parameter) const {
 }
 
 struct Expander::Impl {
+  // Thrown through an assignment that needs what an earlier error left unknown.
+  struct Unknown {};
+
+  // A call of a fragment that is being expanded.
+  struct Call {
+    const FragmentDefinition* fragment;
+    const SourceLocation* where;
+    bool standard;
+    std::string to_string() const {
+      return std::string(standard ? "in operation `" : "in fragment `") + std::string(fragment->name) +
+             "` called at " + where->to_string();
+    }
+  };
+
   const Document& document;
   Sink* sink;
   ExpandOptions options;
@@ -67,7 +85,7 @@ struct Expander::Impl {
   bool tract;  // tract's or the engine's reading
   std::unordered_map<std::string_view, const FragmentDefinition*> fragments;
   std::unordered_map<const FragmentDefinition*, bool> equals_standard;
-  int calls = 0;
+  std::vector<Call> chain;  // the outermost call first
   int evaluations = 0;
   size_t invocations = 0;
   size_t steps = 0;
@@ -78,6 +96,26 @@ struct Expander::Impl {
       : document(d), sink(&s), options(o), self(e), tract(d.dialect != Dialect::khronos) {
     for (const auto& fragment : d.fragments) fragments.emplace(fragment.name, &fragment);
   }
+
+  int calls() const { return static_cast<int>(chain.size()); }
+
+  // Inside of a call; symbols are not made up there.
+  class Entered {
+   public:
+    Entered(Impl& impl, const Call& call) : impl_(impl), creates_(std::exchange(impl.may_create, false)) {
+      impl.chain.push_back(call);
+    }
+    ~Entered() {
+      impl_.chain.pop_back();
+      impl_.may_create = creates_;
+    }
+    Entered(const Entered&) = delete;
+    Entered& operator=(const Entered&) = delete;
+
+   private:
+    Impl& impl_;
+    bool creates_;
+  };
 
   // Errors
   // ----------------------------------------------------------------------------------------------------
@@ -157,10 +195,37 @@ struct Expander::Impl {
   }
 
   void run_body(const std::vector<Assignment>& body, Scope& scope) {
+    // What is inside of a standard body is one operation for the reader of an error.
+    const bool goes_on = options.on_error != nullptr && !scope.standard;
     for (const Assignment& assignment : body) {
-      const Names names = names_of(*assignment.left, scope);
-      assign(*assignment.left, evaluate(*assignment.right, scope, &names), scope);
+      const bool creates = may_create;
+      try {
+        const Names names = names_of(*assignment.left, scope);
+        assign(*assignment.left, evaluate(*assignment.right, scope, &names), scope);
+      } catch (const Unknown&) {
+        forget(*assignment.left, scope);
+      } catch (Error& error) {
+        if (!goes_on || is_final(error.code())) throw;
+        for (size_t i = chain.size(); i-- > 0;) error.called_from(chain[i].to_string());
+        options.on_error(error);
+        forget(*assignment.left, scope);
+      }
+      may_create = creates;
     }
+  }
+
+  // What going on would only repeat, or make worse.
+  static bool is_final(std::string_view code) {
+    constexpr std::string_view kFinal[] = {"recursion-limit", "expansion-limit", "limit-nodes",
+                                           "memory-limit", "out-of-memory"};
+    return std::find(std::begin(kFinal), std::end(kFinal), code) != std::end(kFinal);
+  }
+
+  void forget(const Expression& left, Scope& scope) {
+    if (const auto* identifier = left.as<Identifier>()) {
+      if (scope.values.count(identifier->name) == 0) scope.unknown.insert(identifier->name);
+    }
+    for_each_operand(left, [&](const Expression& item) { forget(item, scope); });
   }
 
   void assign(const Expression& left, Value value, Scope& scope) {
@@ -226,6 +291,7 @@ struct Expander::Impl {
   Value identifier(const Identifier& e, Scope& scope) {
     const auto found = scope.values.find(e.name);
     if (found != scope.values.end()) return found->second;
+    if (scope.unknown.count(e.name) != 0) throw Unknown();
     if (tract) {
       if (auto symbol = located(e.place, scope, [&] { return sink->symbol(e.name, may_create); }))
         return *symbol;
@@ -380,12 +446,7 @@ struct Expander::Impl {
              iterator.array->place, scope);
       }
     }
-    // Loop variables hide names of the scope while the loop runs.
-    std::vector<std::optional<Value>> hidden;
-    for (const auto& iterator : e.iterators) {
-      const auto found = scope.values.find(iterator.name);
-      hidden.push_back(found == scope.values.end() ? std::nullopt : std::optional<Value>(found->second));
-    }
+    const Hidden hidden(e, scope);
     const size_t count = arrays.front().items().size();
     const bool named = names && !e.filter && names->items.size() == count;
     Value::List values;
@@ -397,12 +458,32 @@ struct Expander::Impl {
       values.push_back(evaluate(*e.yield, scope, named ? &names->items[i] : nullptr));
     }
     count_items(values.size(), e.place, scope);
-    for (size_t k = 0; k < e.iterators.size(); ++k) {
-      scope.values.erase(e.iterators[k].name);
-      if (hidden[k]) scope.values.emplace(e.iterators[k].name, *std::move(hidden[k]));
-    }
     return Value::array(std::move(values));
   }
+
+  // Loop variables hide names of the scope while the loop runs.
+  class Hidden {
+   public:
+    Hidden(const Comprehension& e, Scope& scope) : e_(e), scope_(scope) {
+      for (const auto& iterator : e.iterators) {
+        const auto found = scope.values.find(iterator.name);
+        values_.push_back(found == scope.values.end() ? std::nullopt : std::optional<Value>(found->second));
+      }
+    }
+    ~Hidden() {
+      for (size_t k = 0; k < values_.size(); ++k) {
+        scope_.values.erase(e_.iterators[k].name);
+        if (values_[k]) scope_.values.emplace(e_.iterators[k].name, *std::move(values_[k]));
+      }
+    }
+    Hidden(const Hidden&) = delete;
+    Hidden& operator=(const Hidden&) = delete;
+
+   private:
+    const Comprehension& e_;
+    Scope& scope_;
+    std::vector<std::optional<Value>> values_;
+  };
 
   Value builtin(const Builtin& e, Scope& scope) {
     Value operand = evaluate(*e.operand, scope);
@@ -694,7 +775,7 @@ struct Expander::Impl {
   Value call_fragment(const FragmentDefinition& fragment, Value::List arguments,
                       std::optional<PrimitiveType> generic, const SourceLocation& where, const Names* names,
                       const std::string& outer_prefix) {
-    if (calls >= options.limits.calls) {
+    if (calls() >= options.limits.calls) {
       throw Error("recursion-limit",
                   "fragment calls are nested deeper than " + std::to_string(options.limits.calls) +
                       ": does `" + std::string(fragment.name) + "` call itself without an end?",
@@ -730,18 +811,14 @@ struct Expander::Impl {
 
   std::vector<Value> run_fragment(const FragmentDefinition& fragment, Scope& scope,
                                   const SourceLocation& where) {
-    ++calls;
-    const bool creates = std::exchange(may_create, false);
-    const auto leave = [&] {
-      --calls;
-      may_create = creates;
-    };
-    std::vector<Value> results;
+    const Entered entered(*this, {&fragment, &where, scope.standard});
     try {
       run_body(fragment.body, scope);
+      std::vector<Value> results;
       for (const Result& result : fragment.results) {
         const auto found = scope.values.find(result.name);
         if (found == scope.values.end()) {
+          if (scope.unknown.count(result.name) != 0) throw Unknown();
           fail("unassigned-result",
                "the result `" + std::string(result.name) + "` of the fragment `" +
                    std::string(fragment.name) + "` is never assigned",
@@ -749,14 +826,11 @@ struct Expander::Impl {
         }
         results.push_back(found->second);
       }
+      return results;
     } catch (Error& error) {
-      leave();
-      error.called_from(std::string(scope.standard ? "in operation `" : "in fragment `") +
-                        std::string(fragment.name) + "` called at " + where.to_string());
+      error.called_from(chain.back().to_string());
       throw;
     }
-    leave();
-    return results;
   }
 
   static std::string first_name(const Names& names) {
@@ -783,6 +857,10 @@ struct Expander::Impl {
     for (const GraphName& result : graph.results) {
       const auto found = scope.values.find(result.name);
       if (found == scope.values.end()) {
+        if (scope.unknown.count(result.name) != 0) {
+          results.emplace_back();
+          continue;
+        }
         fail("unassigned-result", "the graph's result `" + std::string(result.name) + "` is never assigned",
              result.place, scope);
       }
@@ -816,7 +894,7 @@ std::vector<Value> Expander::expand_fragment(const FragmentDefinition& fragment,
                     std::to_string(arguments.size()),
                 where);
   }
-  if (impl.calls >= impl.options.limits.calls) {
+  if (impl.calls() >= impl.options.limits.calls) {
     throw Error("recursion-limit",
                 "fragment calls are nested deeper than " + std::to_string(impl.options.limits.calls) +
                     ": does `" + std::string(fragment.name) + "` call itself without an end?",

@@ -10,6 +10,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -101,6 +102,10 @@ struct ExpandLimits {
 
 struct ExpandOptions {
   ExpandLimits limits;
+  // When given, an error goes here instead of being thrown, and the expansion goes on: what the assignment
+  // would have given is unknown, and assignments that need something unknown are passed over without another
+  // word. Exceeded limits and missing memory are thrown all the same.
+  std::function<void(const Error&)> on_error;
 };
 
 class Expander {
@@ -112,10 +117,10 @@ class Expander {
   Expander& operator=(const Expander&) = delete;
 
   // Expands the whole graph: extensions, body, results. Answers one value per graph result, in the order of
-  // the header. Errors: unknown-operation, unknown-identifier, missing-argument, too-many-arguments,
-  // unknown-argument, duplicate-argument, type-mismatch, index-out-of-range, length-mismatch,
-  // division-by-zero, integer-overflow, invalid-cast, unassigned-result, recursion-limit, expansion-limit,
-  // and whatever the sink throws.
+  // the header (absent: an unknown one, see ExpandOptions::on_error). Errors: unknown-operation,
+  // unknown-identifier, missing-argument, too-many-arguments, unknown-argument, duplicate-argument,
+  // type-mismatch, index-out-of-range, length-mismatch, division-by-zero, integer-overflow, invalid-cast,
+  // unassigned-result, recursion-limit, expansion-limit, and whatever the sink throws.
   std::vector<Value> run();
 
   // For the sink, during invoke: evaluates a fragment of the document (a scan's body) into another sink.

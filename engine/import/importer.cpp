@@ -96,16 +96,20 @@ Importer::Importer(const Document& document, const ImportSources& sources, const
 }
 
 Graph Importer::run() {
-  Expander expander(document_, *this, {});
+  ExpandOptions expand;
+  expand.on_error = options_.on_error;
+  Expander expander(document_, *this, expand);
   const std::vector<Value> results = expander.run();
   graph_.name = std::string(document_.graph->name);
   for (size_t i = 0; i < results.size(); ++i) {
     const std::string name(document_.graph->results[i].name);
+    if (options_.on_error && results[i].is_absent()) continue;
     try {
       graph_.outputs.push_back({wire(results[i]), name});
     } catch (Error& error) {
       error.at(document_.locate(document_.graph->results[i].place));
-      throw;
+      if (!options_.on_error) throw;
+      options_.on_error(error);
     }
   }
   // A result keeps its name although its wire may have had another one first.
@@ -198,7 +202,7 @@ Outlet Importer::wire(const Value& value, std::optional<DataType> type) {
         graph_.add("nnefrun_dims", {}, {Attribute::of_dims(e.dims), Attribute::of_dims(e.shape)}, "dims");
     return *e.outlet;
   }
-  if (value.is_absent()) throw Error("argument-missing", "a tensor is expected");
+  if (value.is_absent()) throw Error("missing-argument", "a tensor is expected");
   if (!value.is_list()) return literal(value, type);
   if (const auto known = symbolic(value); known && value.contains_wire()) {
     return wire(add_symbolic(known->shape, known->dims), type);

@@ -44,6 +44,9 @@ struct ImportOptions {
   uint64_t max_nodes = 1'000'000;
   // Refuse what the specification forbids although every reader takes it (a bias of rank 1): for `check`.
   bool to_the_letter = false;
+  // When given, errors go here and the import goes on, as ExpandOptions::on_error says; the graph is then
+  // only as good as the errors are none.
+  std::function<void(const Error&)> on_error;
 };
 
 // Throws Error with the place in the text and the chain of fragment calls.
@@ -53,6 +56,9 @@ Graph import_document(const Document& document, const ImportSources& sources,
 // The value behind a key of a JSON resource (tract-opl 1.6): "a.b[2].c", an optional leading `$`. Throws
 // Error[resource-json], Error[resource-key].
 Value json_value(const std::string& text, const std::string& key, const std::string& file);
+
+// Whether the importer translates the operation into rows, instead of taking the row of its name.
+bool has_adapter(std::string_view name, Dialect dialect);
 
 // Every operation of the document that the engine lacks, each once for each place that calls it; empty when
 // all exist.

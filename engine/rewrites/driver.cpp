@@ -112,6 +112,7 @@ class Sweep {
       if (!patch) return;
       const std::vector<Outlet> replacements = splice(*patch, index, *used);
       ++*applied;
+      if (options_.on_applied) options_.on_applied(used->name);
       *last = std::string(used->name);
       if (options_.max_rewrites > 0) --options_.max_rewrites;
       results = replacements;

@@ -74,7 +74,7 @@ class RewriteContext {
 };
 
 struct Rewrite {
-  std::string_view name;     // "conv-fuse-activation": the name of --disable and of its test folder
+  std::string_view name;     // "fuse-activation": the name of --disable and of its test folder
   std::string_view op;       // looked at for nodes of this operator only; "" for all
   std::string_view meaning;  // before => after, as algebra
   std::optional<Patch> (*apply)(const RewriteContext&);
@@ -96,8 +96,9 @@ std::vector<const Rewrite*> optimize_rewrites();
 std::vector<const Rewrite*> all_rewrites();
 
 struct RewriteOptions {
-  std::vector<std::string> disabled;  // names
-  int64_t max_rewrites = -1;          // -1: no limit; counts down over calls
+  std::vector<std::string> disabled;                           // names
+  int64_t max_rewrites = -1;                                   // -1: no limit; counts down over calls
+  std::function<void(std::string_view name)> on_applied = {};  // told of each patch
 };
 
 // Applies the rewrites until none applies. `applied` counts the patches. A set of rules that does not come to

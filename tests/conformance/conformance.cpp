@@ -3,16 +3,22 @@
 // functions.
 //
 //   test_conformance SUITE-FOLDER [--only TEXT] [--verbose]
+//   test_conformance --disable-each [--sample N] SUITE-FOLDER... [--only TEXT]
+//
+// The second form runs each case once for each rewrite and pass that changed its graph, without that one: the
+// answers must be the same. --sample N takes one case in N, chosen by its name, and leaves out large models.
 //
 // known_failures.txt beside this file lists the cases that fail, with the reason. A case that fails and is
 // not listed, and one that is listed and holds, both fail the test: the list can only shrink.
 #include <cstdio>
-#include <cstring>
+#include <cstdlib>
 #include <fstream>
 #include <map>
+#include <set>
 
 #include "cli/inputs.h"
 #include "cli/model.h"
+#include "engine/rewrites/rewrite.h"
 #include "tests/conformance/suite.h"
 
 namespace {
@@ -45,9 +51,8 @@ NamedTensors as_written(const Graph& graph, const std::vector<Tensor>& results) 
 }
 
 // Throws what the rooms throw.
-std::string run_pairs(const Case& c, Mode mode) {
-  cli::Options options = options_of(c, mode);
-  const auto model = cli::load_model(options);
+std::string run_model(const Case& c, cli::Options options,
+                      const std::shared_ptr<const CompiledModel>& model) {
   Session session = cli::start_session(model, options);
   for (size_t k = 0; k < c.pairs.size(); ++k) {
     options.inputs.clear();
@@ -61,7 +66,52 @@ std::string run_pairs(const Case& c, Mode mode) {
   return {};
 }
 
+// Throws what the rooms throw.
+std::string run_pairs(const Case& c, Mode mode) {
+  const cli::Options options = options_of(c, mode);
+  return run_model(c, options, cli::load_model(options));
+}
+
 std::string short_form(const Error& error) { return error.what(); }
+
+// The names of the rewrites and passes that change the graph of a case.
+std::set<std::string> what_changes(const Graph& graph) {
+  std::set<std::string> names;
+  CompileOptions compile;
+  compile.on_rewrite = [&](std::string_view name) { names.emplace(name); };
+  compile.after_pass = [&](const std::string& pass, const Graph&, int64_t applied, double) {
+    if (applied > 0) names.insert(pass);
+  };
+  rewrite_graph(graph, Stage::optimized, compile);
+  return names;
+}
+
+// "" when the case holds without the rewrite or pass `name`, else why not.
+std::string run_without(const Case& c, const Graph& graph, const std::string& name) {
+  try {
+    CompileOptions compile;
+    compile.disabled = {name};
+    return run_model(c, options_of(c, Mode::optimized), compile_graph(graph, compile));
+  } catch (const cli::Failure& failure) {
+    return short_form(failure.error);
+  } catch (const std::exception& error) {
+    return error.what();
+  }
+}
+
+// The same on every machine and in every build.
+uint32_t hash_of(const std::string& text) {
+  uint32_t hash = 2166136261U;
+  for (const char c : text) hash = (hash ^ static_cast<unsigned char>(c)) * 16777619U;
+  return hash;
+}
+
+constexpr uintmax_t kLargeModel = 4 << 20;
+
+bool is_large(const std::string& model) {
+  std::error_code failed;
+  return fs::is_regular_file(model, failed) && fs::file_size(model, failed) > kLargeModel;
+}
 
 // "" when the case holds, else why not.
 std::string run_case(const Case& c, Mode mode) {
@@ -100,6 +150,41 @@ std::map<std::string, std::string> known_failures(const std::string& suite) {
     if (name.rfind(suite + "/", 0) == 0) known[name.substr(suite.size() + 1)] = line.substr(reason);
   }
   return known;
+}
+
+int disable_each(const std::vector<std::string>& folders, const std::string& only, uint32_t sample) {
+  std::map<std::string, int> runs;  // by name
+  int cases = 0, failed = 0;
+  for (const std::string& folder : folders) {
+    const std::string suite = fs::path(folder).filename().string();
+    const auto known = known_failures(suite);
+    for (const Case& c : test::load_suite(folder)) {
+      if (c.id.find(only) == std::string::npos || c.lenient || known.count(c.id) != 0) continue;
+      if (sample > 1 && suite != "small_models" && (hash_of(c.id) % sample != 0 || is_large(c.model)))
+        continue;
+      ++cases;
+      const Graph graph = cli::load_typed_graph(cli::open_archive(options_of(c, Mode::optimized)),
+                                                options_of(c, Mode::optimized));
+      for (const std::string& name : what_changes(graph)) {
+        const std::string why = run_without(c, graph, name);
+        ++runs[name];
+        if (why.empty()) continue;
+        ++failed;
+        std::printf("FAIL %s/%s without %s: %s\n", suite.c_str(), c.id.c_str(), name.c_str(), why.c_str());
+        std::fflush(stdout);
+      }
+    }
+  }
+  int total = 0;
+  std::string never;
+  for (const auto& run : runs) total += run.second;
+  for (const Rewrite* rewrite : all_rewrites()) {
+    if (runs.count(std::string(rewrite->name)) == 0) never += " " + std::string(rewrite->name);
+  }
+  if (!never.empty()) std::printf("no case of these suites is changed by:%s\n", never.c_str());
+  std::printf("%d cases, %zu rewrites and passes disabled in turn: %d passed, %d failed\n", cases,
+              runs.size(), total - failed, failed);
+  return failed == 0 && total > 0 ? 0 : 1;
 }
 
 int run_suite(const fs::path& folder, const std::string& only, bool verbose) {
@@ -153,28 +238,49 @@ int run_suite(const fs::path& folder, const std::string& only, bool verbose) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  std::string folder, only;
-  bool verbose = false;
+  std::vector<std::string> folders;
+  std::string only;
+  bool verbose = false, disabling = false, wrong = false;
+  uint32_t sample = 1;
   for (int i = 1; i < argc; ++i) {
-    if (std::strcmp(argv[i], "--only") == 0 && i + 1 < argc) {
+    const std::string word = argv[i];
+    const bool has_value = i + 1 < argc;
+    if (word == "--only" && has_value) {
       only = argv[++i];
-    } else if (std::strcmp(argv[i], "--verbose") == 0) {
+    } else if (word == "--sample" && has_value) {
+      sample = static_cast<uint32_t>(std::strtoul(argv[++i], nullptr, 10));
+    } else if (word == "--verbose") {
       verbose = true;
-    } else if (folder.empty() && argv[i][0] != '-') {
-      folder = argv[i];
+    } else if (word == "--disable-each") {
+      disabling = true;
     } else {
-      std::fprintf(stderr, "usage: test_conformance SUITE-FOLDER [--only TEXT] [--verbose]\n");
-      return 2;
+      wrong = wrong || word[0] == '-';
+      folders.push_back(word);
     }
   }
-  if (!fs::exists(folder)) {
-    std::printf("NOT RUN: %s is missing\n", folder.c_str());
-    return 0;
+  if (wrong || sample == 0 || folders.empty() || (folders.size() > 1 && !disabling)) {
+    std::fprintf(stderr,
+                 "usage: test_conformance SUITE-FOLDER [--only TEXT] [--verbose]\n"
+                 "       test_conformance --disable-each [--sample N] SUITE-FOLDER... [--only TEXT]\n");
+    return 2;
   }
+  // The sample is for every day; .ci/full asks for all cases.
+  if (std::getenv("NNEFRUN_ALL_CASES") != nullptr) sample = 1;
+  std::vector<std::string> present;
+  for (const std::string& folder : folders) {
+    if (fs::exists(folder)) {
+      present.push_back(folder);
+    } else {
+      std::printf("NOT RUN: %s is missing\n", folder.c_str());
+    }
+  }
+  if (present.empty()) return 0;
   try {
-    return run_suite(fs::path(folder), only, verbose);
+    return disabling ? disable_each(present, only, sample) : run_suite(fs::path(present[0]), only, verbose);
+  } catch (const cli::Failure& failure) {
+    std::fprintf(stderr, "%s\n", failure.error.what());
   } catch (const std::exception& error) {
     std::fprintf(stderr, "%s\n", error.what());
-    return 1;
   }
+  return 1;
 }

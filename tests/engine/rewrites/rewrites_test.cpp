@@ -190,6 +190,21 @@ TEST_CASE("all rewrites together come to rest and keep values, wherever they are
   }
 }
 
+TEST_CASE("without any one of the rewrites, the others keep the values of its graph", "[rewrites]") {
+  for (const Rewrite* rewrite : all_rewrites()) {
+    const std::string name(rewrite->name);
+    INFO("without " << name);
+    const Graph before = load(kFolder / name / "before.nnef");
+    const auto inputs = random_inputs(before);
+    CompileOptions options;
+    options.disabled = {name};
+    bool applied = false;
+    options.on_rewrite = [&](std::string_view other) { applied = applied || other == name; };
+    check_close(run(rewrite_graph(before, Stage::optimized, options), inputs), run(before, inputs));
+    CHECK_FALSE(applied);
+  }
+}
+
 TEST_CASE("a limit of rewrites is kept, and disabled ones are not applied", "[rewrites]") {
   const Graph before = load(kFolder / "drop-mul" / "before.nnef");
   int64_t applied = 0;
