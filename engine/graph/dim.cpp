@@ -522,7 +522,7 @@ Dim volume_of(const DimShape& shape) {
 
 std::string to_string(const DimShape& shape) {
   std::string out = "[";
-  for (size_t i = 0; i < shape.size(); ++i) out += (i ? ", " : "") + shape[i].to_string();
+  for (size_t i = 0; i < shape.size(); ++i) out += (i ? "," : "") + shape[i].to_string();
   return out + "]";
 }
 

@@ -9,6 +9,24 @@ int Signature::attribute_index(std::string_view attribute) const {
   return -1;
 }
 
+std::string TypeSet::to_string() const {
+  constexpr std::pair<const char*, TypeSet> kGroups[] = {
+      {"float", kFloats}, {"int", kInts}, {"complex", kComplex}};
+  std::string out;
+  const auto add = [&](std::string_view name) { out += (out.empty() ? "" : ", ") + std::string(name); };
+  TypeSet named;
+  for (const auto& [name, group] : kGroups) {
+    if ((*this | group) != *this) continue;
+    add(name);
+    named = named | group;
+  }
+  for (int i = 0; i < kDataTypeCount; ++i) {
+    const auto type = static_cast<DataType>(i);
+    if (contains(type) && !named.contains(type)) add(name_of(type));
+  }
+  return out;
+}
+
 Error NodeReader::fail(std::string_view code, const std::string& message) const {
   Error error(code, message, node_.where);
   if (!node_.call_chain.empty()) error.called_from(node_.call_chain);
@@ -135,7 +153,7 @@ std::pair<uint32_t, uint32_t> NodeReader::input_range(std::string_view tensor_pa
 const Fact& InferContext::input(std::string_view tensor_parameter) const {
   const auto range = input_range(tensor_parameter);
   if (range.second != 1) {
-    throw fail("argument-missing",
+    throw fail("missing-argument",
                signature_.name + ": argument `" + std::string(tensor_parameter) + "` is missing");
   }
   return *inputs[range.first];
@@ -149,7 +167,7 @@ std::vector<const Fact*> InferContext::inputs_of(std::string_view tensor_paramet
 const Tensor& EvalContext::input(std::string_view tensor_parameter) const {
   const auto range = input_range(tensor_parameter);
   if (range.second != 1) {
-    throw fail("argument-missing",
+    throw fail("missing-argument",
                signature_.name + ": argument `" + std::string(tensor_parameter) + "` is missing");
   }
   return inputs[range.first];

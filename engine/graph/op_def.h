@@ -6,6 +6,7 @@
 // (aligned at the leading axis).
 #pragma once
 
+#include <initializer_list>
 #include <optional>
 #include <span>
 #include <string>
@@ -121,6 +122,36 @@ class EvalContext : public NodeReader {
   Shape output_shape(uint32_t result = 0) const;
 };
 
+// A set of element types.
+class TypeSet {
+ public:
+  constexpr TypeSet() = default;
+  constexpr TypeSet(std::initializer_list<DataType> types) {
+    for (const DataType type : types) bits_ |= uint32_t{1} << static_cast<uint32_t>(type);
+  }
+  constexpr bool contains(DataType type) const { return (bits_ >> static_cast<uint32_t>(type) & 1) != 0; }
+  constexpr bool empty() const { return bits_ == 0; }
+  friend constexpr TypeSet operator|(TypeSet a, TypeSet b) {
+    a.bits_ |= b.bits_;
+    return a;
+  }
+  friend bool operator==(const TypeSet&, const TypeSet&) = default;
+  // For people: "float, int, bool", where `float` are the four of them, `int` the eight, `complex` the three.
+  std::string to_string() const;
+
+ private:
+  uint32_t bits_ = 0;
+};
+inline constexpr TypeSet kBool{DataType::boolean}, kF32{DataType::f32}, kI32{DataType::i32},
+    kI64{DataType::i64}, kStrings{DataType::string};
+inline constexpr TypeSet kSigned{DataType::i8, DataType::i16, DataType::i32, DataType::i64};
+inline constexpr TypeSet kInts = kSigned | TypeSet{DataType::u8, DataType::u16, DataType::u32, DataType::u64};
+inline constexpr TypeSet kFloats{DataType::f16, DataType::bf16, DataType::f32, DataType::f64};
+inline constexpr TypeSet kComplex{DataType::complex32, DataType::complex64, DataType::complex128};
+inline constexpr TypeSet kNumbers = kInts | kFloats;
+inline constexpr TypeSet kPlain = kNumbers | kBool;  // what has items of a fixed size and an order
+inline constexpr TypeSet kItems = kPlain | kComplex | kStrings;  // all but symbols and blocks
+
 struct OpDef {
   std::string_view name;
   std::vector<Fact> (*infer)(InferContext&) = nullptr;
@@ -136,6 +167,12 @@ struct OpDef {
   // Item by item: what is at an index of the result depends on what is there in the (broadcast) arguments,
   // and has the type of the first.
   bool elementwise = false;
+  // Element types of the tensors that it works on: those of its first tensor, and with it of all whose type
+  // is not settled by what they mean (indices, conditions, scales); of rows without tensors, those of the
+  // result. A test runs each row with each type.
+  TypeSet types = {};
+  // Those for which `lower` can emit steps with tuned kernels.
+  TypeSet tuned = {};
 };
 
 // Implemented by engine/ops/registry.cpp. nullptr when there is no row.

@@ -209,11 +209,12 @@ std::vector<Tensor> eval_masked_softmax(EvalContext& c) {
 }
 
 constexpr OpDef kRows[] = {
-    {.name = "tract_transformers_sdpa", .infer = infer_sdpa, .eval = eval_sdpa},
-    {.name = "tract_transformers_apply_rope", .infer = infer_rope, .eval = eval_rope},
+    {.name = "tract_transformers_sdpa", .infer = infer_sdpa, .eval = eval_sdpa, .types = kFloats},
+    {.name = "tract_transformers_apply_rope", .infer = infer_rope, .eval = eval_rope, .types = kFloats},
     {.name = "tract_transformers_scaled_masked_softmax",
      .infer = infer_masked_softmax,
-     .eval = eval_masked_softmax},
+     .eval = eval_masked_softmax,
+     .types = kFloats},
 };
 
 }  // namespace

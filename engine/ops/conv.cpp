@@ -184,10 +184,13 @@ std::vector<Tensor> eval_separable_deconv(EvalContext& c) {
 }
 
 constexpr OpDef kRows[] = {
-    {.name = "conv", .infer = infer_conv, .eval = eval_conv},
-    {.name = "deconv", .infer = infer_deconv, .eval = eval_deconv},
-    {.name = "separable_conv", .infer = infer_separable_conv, .eval = eval_separable_conv},
-    {.name = "separable_deconv", .infer = infer_separable_deconv, .eval = eval_separable_deconv},
+    {.name = "conv", .infer = infer_conv, .eval = eval_conv, .types = kFloats},
+    {.name = "deconv", .infer = infer_deconv, .eval = eval_deconv, .types = kFloats},
+    {.name = "separable_conv", .infer = infer_separable_conv, .eval = eval_separable_conv, .types = kFloats},
+    {.name = "separable_deconv",
+     .infer = infer_separable_deconv,
+     .eval = eval_separable_deconv,
+     .types = kFloats},
 };
 
 }  // namespace

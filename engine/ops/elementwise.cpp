@@ -479,39 +479,39 @@ std::vector<Tensor> eval_clamp(EvalContext& c) {
   return {out};
 }
 
-constexpr OpDef binary_row(std::string_view name) {
-  return {.name = name, .infer = infer_binary, .eval = eval_binary, .elementwise = true};
+constexpr OpDef binary_row(std::string_view name, TypeSet types) {
+  return {.name = name, .infer = infer_binary, .eval = eval_binary, .elementwise = true, .types = types};
 }
-constexpr OpDef compare_row(std::string_view name) {
-  return {.name = name, .infer = infer_compare, .eval = eval_compare};
+constexpr OpDef compare_row(std::string_view name, TypeSet types) {
+  return {.name = name, .infer = infer_compare, .eval = eval_compare, .types = types};
 }
 
 constexpr OpDef kRows[] = {
-    binary_row("add"),
-    binary_row("sub"),
-    binary_row("mul"),
-    binary_row("div"),
-    binary_row("pow"),
-    binary_row("min"),
-    binary_row("max"),
-    binary_row("nnefrun_fmin"),
-    binary_row("nnefrun_fmax"),
-    binary_row("tract_shl"),
-    binary_row("tract_shr"),
-    binary_row("tract_core_bitand"),
-    binary_row("tract_core_bitor"),
-    binary_row("tract_core_bitxor"),
-    binary_row("tract_core_xor"),
-    binary_row("and"),
-    binary_row("or"),
-    compare_row("lt"),
-    compare_row("gt"),
-    compare_row("le"),
-    compare_row("ge"),
-    compare_row("eq"),
-    compare_row("ne"),
-    {.name = "select", .infer = infer_select, .eval = eval_select},
-    {.name = "clamp", .infer = infer_clamp, .eval = eval_clamp},
+    binary_row("add", kNumbers | kComplex | kStrings),
+    binary_row("sub", kNumbers | kComplex),
+    binary_row("mul", kNumbers | kComplex),
+    binary_row("div", kNumbers | kComplex),
+    binary_row("pow", kNumbers),
+    binary_row("min", kNumbers),
+    binary_row("max", kNumbers),
+    binary_row("nnefrun_fmin", kNumbers),
+    binary_row("nnefrun_fmax", kNumbers),
+    binary_row("tract_shl", kInts),
+    binary_row("tract_shr", kInts),
+    binary_row("tract_core_bitand", kInts | kBool),
+    binary_row("tract_core_bitor", kInts | kBool),
+    binary_row("tract_core_bitxor", kInts | kBool),
+    binary_row("tract_core_xor", kBool),
+    binary_row("and", kInts | kBool),
+    binary_row("or", kInts | kBool),
+    compare_row("lt", kPlain | kStrings),
+    compare_row("gt", kPlain | kStrings),
+    compare_row("le", kPlain | kStrings),
+    compare_row("ge", kPlain | kStrings),
+    compare_row("eq", kPlain | kStrings),
+    compare_row("ne", kPlain | kStrings),
+    {.name = "select", .infer = infer_select, .eval = eval_select, .types = kItems},
+    {.name = "clamp", .infer = infer_clamp, .eval = eval_clamp, .types = kNumbers},
 };
 
 }  // namespace

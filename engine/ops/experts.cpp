@@ -98,7 +98,7 @@ std::vector<Fact> infer_experts(InferContext& c) {
   if (limit && !(*limit > 0))
     throw c.fail("attribute-range", c.signature().name + ": act_limit must be positive");
   if ((limit || c.has_input("w3_bias")) && !c.has_input("w3")) {
-    throw c.fail("argument-missing", c.signature().name + ": act_limit and w3_bias need w3");
+    throw c.fail("missing-argument", c.signature().name + ": act_limit and w3_bias need w3");
   }
   return {fact_of(x.dtype, x.shape)};
 }
@@ -222,7 +222,7 @@ std::vector<Tensor> eval_experts(EvalContext& c) {
 }
 
 constexpr OpDef kRows[] = {
-    {.name = "tract_moe_ffn", .infer = infer_experts, .eval = eval_experts},
+    {.name = "tract_moe_ffn", .infer = infer_experts, .eval = eval_experts, .types = kFloats},
 };
 
 }  // namespace

@@ -178,8 +178,8 @@ std::vector<Tensor> eval_matmul(EvalContext& c) {
 }
 
 constexpr OpDef kRows[] = {
-    {.name = "nnefrun_conv", .infer = infer_conv, .eval = eval_conv},
-    {.name = "nnefrun_matmul", .infer = infer_matmul, .eval = eval_matmul},
+    {.name = "nnefrun_conv", .infer = infer_conv, .eval = eval_conv, .types = kFloats},
+    {.name = "nnefrun_matmul", .infer = infer_matmul, .eval = eval_matmul, .types = kFloats},
 };
 
 }  // namespace

@@ -229,7 +229,10 @@ std::vector<Tensor> eval_grid_sample(EvalContext& c) {
 }
 
 constexpr OpDef kRows[] = {
-    {.name = "tract_core_grid_sample", .infer = infer_grid_sample, .eval = eval_grid_sample},
+    {.name = "tract_core_grid_sample",
+     .infer = infer_grid_sample,
+     .eval = eval_grid_sample,
+     .types = kFloats},
 };
 
 }  // namespace

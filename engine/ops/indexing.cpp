@@ -375,12 +375,21 @@ std::vector<Tensor> eval_scatter_nd(EvalContext& c) {
 }
 
 constexpr OpDef kRows[] = {
-    {.name = "gather", .infer = infer_gather, .eval = eval_gather},
-    {.name = "tract_core_gather", .infer = infer_gather, .eval = eval_gather},
-    {.name = "tract_core_gather_elements", .infer = infer_gather_elements, .eval = eval_gather_elements},
-    {.name = "tract_core_gather_nd", .infer = infer_gather_nd, .eval = eval_gather_nd},
-    {.name = "tract_core_scatter_elements", .infer = infer_scatter_elements, .eval = eval_scatter_elements},
-    {.name = "tract_core_scatter_nd", .infer = infer_scatter_nd, .eval = eval_scatter_nd},
+    {.name = "gather", .infer = infer_gather, .eval = eval_gather, .types = kItems},
+    {.name = "tract_core_gather", .infer = infer_gather, .eval = eval_gather, .types = kItems},
+    {.name = "tract_core_gather_elements",
+     .infer = infer_gather_elements,
+     .eval = eval_gather_elements,
+     .types = kItems},
+    {.name = "tract_core_gather_nd", .infer = infer_gather_nd, .eval = eval_gather_nd, .types = kItems},
+    {.name = "tract_core_scatter_elements",
+     .infer = infer_scatter_elements,
+     .eval = eval_scatter_elements,
+     .types = kPlain | kComplex},
+    {.name = "tract_core_scatter_nd",
+     .infer = infer_scatter_nd,
+     .eval = eval_scatter_nd,
+     .types = kPlain | kComplex},
 };
 
 }  // namespace

@@ -147,8 +147,14 @@ std::vector<Tensor> eval_delta_rule(EvalContext& c) {
 }
 
 constexpr OpDef kRows[] = {
-    {.name = "tract_transformers_causal_conv1d_update", .infer = infer_causal_conv, .eval = eval_causal_conv},
-    {.name = "tract_transformers_gdn_recurrent", .infer = infer_delta_rule, .eval = eval_delta_rule},
+    {.name = "tract_transformers_causal_conv1d_update",
+     .infer = infer_causal_conv,
+     .eval = eval_causal_conv,
+     .types = kFloats},
+    {.name = "tract_transformers_gdn_recurrent",
+     .infer = infer_delta_rule,
+     .eval = eval_delta_rule,
+     .types = kFloats},
 };
 
 }  // namespace

@@ -14,6 +14,7 @@ namespace nnefrun {
 struct Lowering {
   std::string_view op;
   bool (*lower)(PlanBuilder&, const Graph&, uint32_t node);
+  TypeSet types = kF32;  // for which it emits steps; all others it declines
 };
 
 std::span<const Lowering> elementwise_lowerings();

@@ -294,6 +294,9 @@ bool lower_mirrored_pad(PlanBuilder& b, const Graph& graph, uint32_t index) {
   return true;
 }
 
+// Those that item_bits can write a border value in.
+constexpr TypeSet kPadded{DataType::i32, DataType::i64, DataType::f16, DataType::f32, DataType::f64};
+
 bool lower_pad(PlanBuilder& b, const Graph& graph, uint32_t index) {
   const Node& node = graph.node(index);
   const NodeReader r = read(node);
@@ -302,9 +305,7 @@ bool lower_pad(PlanBuilder& b, const Graph& graph, uint32_t index) {
   if (border == "replicate" || border == "reflect" || border == "reflect-even") {
     return movable(graph, node) && !in.quant && lower_mirrored_pad(b, graph, index);
   }
-  const bool type = in.dtype == DataType::f32 || in.dtype == DataType::f64 || in.dtype == DataType::f16 ||
-                    in.dtype == DataType::i64 || in.dtype == DataType::i32;
-  if (border != "constant" || !type || in.quant || in.rank() > kMaxRank) return false;
+  if (border != "constant" || !kPadded.contains(in.dtype) || in.quant || in.rank() > kMaxRank) return false;
   const auto pads = r.dim_pairs("padding");
   const auto in_strides = strides_of(in.shape), out_strides = strides_of(node.facts[0].shape);
   Copy copy;
@@ -361,23 +362,23 @@ bool lower_dims(PlanBuilder& b, const Graph& graph, uint32_t index) {
 }
 
 constexpr Lowering kLowerings[] = {
-    {"reshape", lower_alias},
-    {"squeeze", lower_alias},
-    {"unsqueeze", lower_alias},
-    {"copy", lower_alias},
-    {"transpose", lower_transpose},
-    {"nnefrun_slice", lower_slice},
-    {"concat", lower_concat},
-    {"stack", lower_stack},
-    {"split", lower_split},
-    {"unstack", lower_split},
-    {"tile", lower_tile},
-    {"tract_core_broadcast", lower_broadcast},
-    {"pad", lower_pad},
-    {"gather", lower_gather},
-    {"tract_core_gather", lower_gather},
-    {"tract_core_cast", lower_cast},
-    {"nnefrun_dims", lower_dims},
+    {"reshape", lower_alias, kPlain | kComplex},
+    {"squeeze", lower_alias, kPlain | kComplex},
+    {"unsqueeze", lower_alias, kPlain | kComplex},
+    {"copy", lower_alias, kPlain | kComplex},
+    {"transpose", lower_transpose, kPlain | kComplex},
+    {"nnefrun_slice", lower_slice, kPlain | kComplex},
+    {"concat", lower_concat, kPlain | kComplex},
+    {"stack", lower_stack, kPlain | kComplex},
+    {"split", lower_split, kPlain | kComplex},
+    {"unstack", lower_split, kPlain | kComplex},
+    {"tile", lower_tile, kPlain | kComplex},
+    {"tract_core_broadcast", lower_broadcast, kPlain | kComplex},
+    {"pad", lower_pad, kPlain | kComplex},
+    {"gather", lower_gather, kPlain | kComplex},
+    {"tract_core_gather", lower_gather, kPlain | kComplex},
+    {"tract_core_cast", lower_cast, kPlain},
+    {"nnefrun_dims", lower_dims, kI64},
 };
 
 }  // namespace

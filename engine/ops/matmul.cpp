@@ -206,9 +206,13 @@ std::vector<Tensor> eval_linear(EvalContext& c) {
   return {out};
 }
 
+// Products of 8 bits are i32, which their bias is not.
+constexpr TypeSet kWideInts{DataType::i16, DataType::i32, DataType::i64,
+                            DataType::u16, DataType::u32, DataType::u64};
+
 constexpr OpDef kRows[] = {
-    {.name = "matmul", .infer = infer_matmul, .eval = eval_matmul},
-    {.name = "linear", .infer = infer_linear, .eval = eval_linear},
+    {.name = "matmul", .infer = infer_matmul, .eval = eval_matmul, .types = kNumbers},
+    {.name = "linear", .infer = infer_linear, .eval = eval_linear, .types = kFloats | kWideInts},
 };
 
 }  // namespace

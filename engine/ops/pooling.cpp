@@ -437,18 +437,22 @@ std::vector<Tensor> eval_desample(EvalContext& c) {
 }
 
 constexpr OpDef kRows[] = {
-    {.name = "box", .infer = infer_box, .eval = eval_box},
-    {.name = "debox", .infer = infer_debox, .eval = eval_debox},
-    {.name = "argmax_pool", .infer = infer_argmax_pool, .eval = eval_argmax_pool},
-    {.name = "sample", .infer = infer_sample, .eval = eval_sample},
-    {.name = "desample", .infer = infer_desample, .eval = eval_desample},
-    {.name = "max_pool", .infer = infer_max_pool, .eval = eval_max_pool},
-    {.name = "max_pool_with_index", .infer = infer_max_pool_with_index, .eval = eval_max_pool_with_index},
+    {.name = "box", .infer = infer_box, .eval = eval_box, .types = kNumbers},
+    {.name = "debox", .infer = infer_debox, .eval = eval_debox, .types = kNumbers},
+    {.name = "argmax_pool", .infer = infer_argmax_pool, .eval = eval_argmax_pool, .types = kNumbers},
+    {.name = "sample", .infer = infer_sample, .eval = eval_sample, .types = kNumbers},
+    {.name = "desample", .infer = infer_desample, .eval = eval_desample, .types = kNumbers},
+    {.name = "max_pool", .infer = infer_max_pool, .eval = eval_max_pool, .types = kNumbers},
+    {.name = "max_pool_with_index",
+     .infer = infer_max_pool_with_index,
+     .eval = eval_max_pool_with_index,
+     .types = kNumbers},
     {.name = "nnefrun_max_pool_with_plane_index",
      .infer = infer_max_pool_with_index,
-     .eval = eval_max_pool_with_plane_index},
-    {.name = "avg_pool", .infer = infer_float_pool, .eval = eval_avg_pool},
-    {.name = "rms_pool", .infer = infer_float_pool, .eval = eval_rms_pool},
+     .eval = eval_max_pool_with_plane_index,
+     .types = kNumbers},
+    {.name = "avg_pool", .infer = infer_float_pool, .eval = eval_avg_pool, .types = kFloats},
+    {.name = "rms_pool", .infer = infer_float_pool, .eval = eval_rms_pool, .types = kFloats},
 };
 
 }  // namespace

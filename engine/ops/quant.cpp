@@ -205,12 +205,17 @@ std::vector<Tensor> eval_code_softmax(EvalContext& c) {
   return {cast_items(Tensor::of<double>(shape, items), to.dtype)};
 }
 
+constexpr TypeSet kCodes{DataType::i8, DataType::u8};
+
 constexpr OpDef kRows[] = {
-    {.name = "min_max_linear_quantize", .infer = infer_min_max, .eval = eval_min_max},
-    {.name = "zero_point_linear_quantize", .infer = infer_zero_point, .eval = eval_zero_point},
-    {.name = "linear_quantize", .infer = infer_min_max, .eval = eval_linear},
-    {.name = "logarithmic_quantize", .infer = infer_logarithmic, .eval = eval_logarithmic},
-    {.name = "nnefrun_qsoftmax", .infer = infer_code_softmax, .eval = eval_code_softmax},
+    {.name = "min_max_linear_quantize", .infer = infer_min_max, .eval = eval_min_max, .types = kFloats},
+    {.name = "zero_point_linear_quantize",
+     .infer = infer_zero_point,
+     .eval = eval_zero_point,
+     .types = kFloats},
+    {.name = "linear_quantize", .infer = infer_min_max, .eval = eval_linear, .types = kFloats},
+    {.name = "logarithmic_quantize", .infer = infer_logarithmic, .eval = eval_logarithmic, .types = kFloats},
+    {.name = "nnefrun_qsoftmax", .infer = infer_code_softmax, .eval = eval_code_softmax, .types = kCodes},
 };
 
 }  // namespace

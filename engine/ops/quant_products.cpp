@@ -585,12 +585,20 @@ std::vector<Tensor> eval_contraction(EvalContext& c) {
   return {from_codes(shape, codes, to.dtype)};
 }
 
+constexpr TypeSet kCodes{DataType::i8, DataType::u8};
+
 constexpr OpDef kRows[] = {
-    {.name = "nnefrun_qmatmul", .infer = infer_qmatmul, .eval = eval_qmatmul},
-    {.name = "nnefrun_qconv", .infer = infer_qconv, .eval = eval_qconv},
-    {.name = "tract_core_qconv", .infer = infer_tract_qconv, .eval = eval_tract_qconv},
-    {.name = "tract_core_einsum_q", .infer = infer_contraction, .eval = eval_contraction},
-    {.name = "tract_core_qmatmul", .infer = infer_contraction, .eval = eval_contraction},
+    {.name = "nnefrun_qmatmul", .infer = infer_qmatmul, .eval = eval_qmatmul, .types = kCodes},
+    {.name = "nnefrun_qconv", .infer = infer_qconv, .eval = eval_qconv, .types = kCodes},
+    {.name = "tract_core_qconv", .infer = infer_tract_qconv, .eval = eval_tract_qconv, .types = kCodes},
+    {.name = "tract_core_einsum_q",
+     .infer = infer_contraction,
+     .eval = eval_contraction,
+     .types = kCodes | kI32},
+    {.name = "tract_core_qmatmul",
+     .infer = infer_contraction,
+     .eval = eval_contraction,
+     .types = kCodes | kI32},
 };
 
 }  // namespace

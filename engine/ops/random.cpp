@@ -126,11 +126,16 @@ std::vector<Tensor> eval_multinomial(EvalContext& c) {
 }
 
 constexpr OpDef kRows[] = {
-    {.name = "tract_onnx_random", .infer = infer_random, .eval = eval_random, .stateful = true},
+    {.name = "tract_onnx_random",
+     .infer = infer_random,
+     .eval = eval_random,
+     .stateful = true,
+     .types = kFloats},
     {.name = "tract_onnx_multinomial",
      .infer = infer_multinomial,
      .eval = eval_multinomial,
-     .stateful = true},
+     .stateful = true,
+     .types = kFloats},
 };
 
 }  // namespace

@@ -446,10 +446,20 @@ std::vector<Tensor> eval_lstm_epilogue(EvalContext& c) {
 }
 
 constexpr OpDef kRows[] = {
-    {.name = "nnefrun_scan", .infer = infer_scan, .eval = eval_scan, .stateful = true},
-    {.name = "tract_core_submodel", .infer = infer_submodel, .eval = eval_submodel, .stateful = true},
-    {.name = "tract_core_gru_epilogue", .infer = infer_gru_epilogue, .eval = eval_gru_epilogue},
-    {.name = "tract_core_lstm_epilogue", .infer = infer_lstm_epilogue, .eval = eval_lstm_epilogue},
+    {.name = "nnefrun_scan", .infer = infer_scan, .eval = eval_scan, .stateful = true, .types = kItems},
+    {.name = "tract_core_submodel",
+     .infer = infer_submodel,
+     .eval = eval_submodel,
+     .stateful = true,
+     .types = kItems},
+    {.name = "tract_core_gru_epilogue",
+     .infer = infer_gru_epilogue,
+     .eval = eval_gru_epilogue,
+     .types = kFloats},
+    {.name = "tract_core_lstm_epilogue",
+     .infer = infer_lstm_epilogue,
+     .eval = eval_lstm_epilogue,
+     .types = kFloats},
 };
 
 }  // namespace

@@ -315,27 +315,27 @@ std::vector<Tensor> eval_add_n(EvalContext& c) {
   return {out};
 }
 
-constexpr OpDef reduce_row(std::string_view name) {
-  return {.name = name, .infer = infer_reduce, .eval = eval_reduce};
+constexpr OpDef reduce_row(std::string_view name, TypeSet types) {
+  return {.name = name, .infer = infer_reduce, .eval = eval_reduce, .types = types};
 }
-constexpr OpDef arg_row(std::string_view name) {
-  return {.name = name, .infer = infer_arg_reduce, .eval = eval_arg_reduce};
+constexpr OpDef arg_row(std::string_view name, TypeSet types) {
+  return {.name = name, .infer = infer_arg_reduce, .eval = eval_arg_reduce, .types = types};
 }
 
 constexpr OpDef kRows[] = {
-    reduce_row("sum_reduce"),
-    reduce_row("mean_reduce"),
-    reduce_row("max_reduce"),
-    reduce_row("min_reduce"),
-    reduce_row("tract_core_product_reduce"),
-    {.name = "all_reduce", .infer = infer_logical_reduce, .eval = eval_logical_reduce},
-    {.name = "any_reduce", .infer = infer_logical_reduce, .eval = eval_logical_reduce},
-    arg_row("argmax_reduce"),
-    arg_row("argmin_reduce"),
-    arg_row("tract_core_argmax_reduce_last"),
-    arg_row("tract_core_argmin_reduce_last"),
-    {.name = "moments", .infer = infer_moments, .eval = eval_moments},
-    {.name = "add_n", .infer = infer_add_n, .eval = eval_add_n},
+    reduce_row("sum_reduce", kNumbers),
+    reduce_row("mean_reduce", kNumbers),
+    reduce_row("max_reduce", kNumbers),
+    reduce_row("min_reduce", kNumbers),
+    reduce_row("tract_core_product_reduce", kNumbers),
+    {.name = "all_reduce", .infer = infer_logical_reduce, .eval = eval_logical_reduce, .types = kBool},
+    {.name = "any_reduce", .infer = infer_logical_reduce, .eval = eval_logical_reduce, .types = kBool},
+    arg_row("argmax_reduce", kPlain),
+    arg_row("argmin_reduce", kPlain),
+    arg_row("tract_core_argmax_reduce_last", kPlain),
+    arg_row("tract_core_argmin_reduce_last", kPlain),
+    {.name = "moments", .infer = infer_moments, .eval = eval_moments, .types = kFloats},
+    {.name = "add_n", .infer = infer_add_n, .eval = eval_add_n, .types = kNumbers},
 };
 
 }  // namespace

@@ -70,16 +70,19 @@ struct Registry {
   std::unordered_map<const OpDef*, std::unique_ptr<Signature>> signatures;
 
   Registry() {
-    std::unordered_map<std::string_view, decltype(OpDef::lower)> lowerings;
+    std::unordered_map<std::string_view, const Lowering*> lowerings;
     for (const auto theme :
          {elementwise_lowerings(), linear_lowerings(), move_lowerings(), reduce_lowerings(), attention_lowerings(), resample_lowerings()}) {
-      for (const Lowering& lowering : theme) lowerings.emplace(lowering.op, lowering.lower);
+      for (const Lowering& lowering : theme) lowerings.emplace(lowering.op, &lowering);
     }
     for (const auto family : families()) {
       for (const OpDef& listed : family) {
         OpDef& row = table.emplace_back(listed);
         const auto lowering = lowerings.find(row.name);
-        if (lowering != lowerings.end()) row.lower = lowering->second;
+        if (lowering != lowerings.end()) {
+          row.lower = lowering->second->lower;
+          row.tuned = lowering->second->types;
+        }
         rows.push_back(&row);
         by_name.emplace(row.name, &row);
         const FragmentDefinition* declaration = find_standard(row.name, Dialect::engine);

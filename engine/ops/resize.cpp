@@ -298,10 +298,10 @@ std::vector<Fact> infer_resize(InferContext& c) {
   const Sampling sampling = read_sampling(c);
   const bool sized = takes_sizes(c);
   if (sized == c.has_input("scales")) {
-    throw c.fail("argument-missing", c.signature().name + ": exactly one of scales and sizes must be given");
+    throw c.fail("missing-argument", c.signature().name + ": exactly one of scales and sizes must be given");
   }
   if (sampling.transformer == Transformer::tf_crop_and_resize && !c.has_input("roi")) {
-    throw c.fail("argument-missing", c.signature().name + ": tf_crop_and_resize needs the argument `roi`");
+    throw c.fail("missing-argument", c.signature().name + ": tf_crop_and_resize needs the argument `roi`");
   }
   const char* name = sized ? "sizes" : "scales";
   check_vector(c, name, input.rank());
@@ -447,12 +447,15 @@ std::vector<Tensor> eval_resampling(EvalContext& c) {
 }
 
 constexpr OpDef kRows[] = {
-    {.name = "nearest_downsample", .infer = infer_downsample, .eval = eval_resampling},
-    {.name = "area_downsample", .infer = infer_downsample, .eval = eval_resampling},
-    {.name = "nearest_upsample", .infer = infer_upsample, .eval = eval_resampling},
-    {.name = "multilinear_upsample", .infer = infer_multilinear_upsample, .eval = eval_resampling},
-    {.name = "tract_core_resize", .infer = infer_resize, .eval = eval_resampling},
-    {.name = "tract_onnx_resize", .infer = infer_resize, .eval = eval_resampling},
+    {.name = "nearest_downsample", .infer = infer_downsample, .eval = eval_resampling, .types = kFloats},
+    {.name = "area_downsample", .infer = infer_downsample, .eval = eval_resampling, .types = kFloats},
+    {.name = "nearest_upsample", .infer = infer_upsample, .eval = eval_resampling, .types = kFloats},
+    {.name = "multilinear_upsample",
+     .infer = infer_multilinear_upsample,
+     .eval = eval_resampling,
+     .types = kFloats},
+    {.name = "tract_core_resize", .infer = infer_resize, .eval = eval_resampling, .types = kFloats},
+    {.name = "tract_onnx_resize", .infer = infer_resize, .eval = eval_resampling, .types = kFloats},
 };
 
 }  // namespace

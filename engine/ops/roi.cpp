@@ -256,11 +256,11 @@ std::vector<Tensor> eval_avg_roi_align(EvalContext& c) { return roi_align(c, fal
 std::vector<Tensor> eval_max_roi_align(EvalContext& c) { return roi_align(c, true); }
 
 constexpr OpDef kRows[] = {
-    {.name = "avg_roi_pool", .infer = infer_roi, .eval = eval_avg_roi_pool},
-    {.name = "max_roi_pool", .infer = infer_roi, .eval = eval_max_roi_pool},
-    {.name = "roi_resample", .infer = infer_roi_resample, .eval = eval_roi_resample},
-    {.name = "avg_roi_align", .infer = infer_roi_align, .eval = eval_avg_roi_align},
-    {.name = "max_roi_align", .infer = infer_roi_align, .eval = eval_max_roi_align},
+    {.name = "avg_roi_pool", .infer = infer_roi, .eval = eval_avg_roi_pool, .types = kFloats},
+    {.name = "max_roi_pool", .infer = infer_roi, .eval = eval_max_roi_pool, .types = kFloats},
+    {.name = "roi_resample", .infer = infer_roi_resample, .eval = eval_roi_resample, .types = kFloats},
+    {.name = "avg_roi_align", .infer = infer_roi_align, .eval = eval_avg_roi_align, .types = kFloats},
+    {.name = "max_roi_align", .infer = infer_roi_align, .eval = eval_max_roi_align, .types = kFloats},
 };
 
 }  // namespace

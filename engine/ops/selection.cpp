@@ -443,13 +443,25 @@ std::vector<Tensor> eval_trees(EvalContext& c) {
 }
 
 constexpr OpDef kRows[] = {
-    {.name = "tract_core_topk", .infer = infer_topk, .eval = eval_topk},
-    {.name = "tract_core_one_hot", .infer = infer_one_hot, .eval = eval_one_hot},
-    {.name = "tract_onnx_non_zero", .infer = infer_non_zero, .eval = eval_non_zero},
-    {.name = "tract_onnx_non_max_suppression", .infer = infer_suppression, .eval = eval_suppression},
-    {.name = "tract_onnx_ml_direct_lookup", .infer = infer_direct_lookup, .eval = eval_direct_lookup},
-    {.name = "tract_onnx_ml_reverse_lookup", .infer = infer_reverse_lookup, .eval = eval_reverse_lookup},
-    {.name = "tract_onnx_ml_tree_ensemble_classifier", .infer = infer_trees, .eval = eval_trees},
+    {.name = "tract_core_topk", .infer = infer_topk, .eval = eval_topk, .types = kNumbers},
+    {.name = "tract_core_one_hot", .infer = infer_one_hot, .eval = eval_one_hot, .types = kInts},
+    {.name = "tract_onnx_non_zero", .infer = infer_non_zero, .eval = eval_non_zero, .types = kPlain},
+    {.name = "tract_onnx_non_max_suppression",
+     .infer = infer_suppression,
+     .eval = eval_suppression,
+     .types = kFloats},
+    {.name = "tract_onnx_ml_direct_lookup",
+     .infer = infer_direct_lookup,
+     .eval = eval_direct_lookup,
+     .types = kItems},
+    {.name = "tract_onnx_ml_reverse_lookup",
+     .infer = infer_reverse_lookup,
+     .eval = eval_reverse_lookup,
+     .types = kPlain | kStrings},
+    {.name = "tract_onnx_ml_tree_ensemble_classifier",
+     .infer = infer_trees,
+     .eval = eval_trees,
+     .types = kNumbers},
 };
 
 }  // namespace

@@ -432,18 +432,18 @@ std::vector<Tensor> eval_shape_of(EvalContext& c) {
 }
 
 constexpr OpDef kRows[] = {
-    {.name = "reshape", .infer = infer_reshape, .eval = eval_reshaped},
-    {.name = "squeeze", .infer = infer_squeeze, .eval = eval_reshaped},
-    {.name = "unsqueeze", .infer = infer_unsqueeze, .eval = eval_reshaped},
-    {.name = "transpose", .infer = infer_transpose, .eval = eval_transpose},
-    {.name = "concat", .infer = infer_concat, .eval = eval_concat},
-    {.name = "stack", .infer = infer_stack, .eval = eval_stack},
-    {.name = "split", .infer = infer_split, .eval = eval_split},
-    {.name = "unstack", .infer = infer_unstack, .eval = eval_unstack},
-    {.name = "copy", .infer = infer_copy, .eval = eval_copy, .elementwise = true},
-    {.name = "copy_n", .infer = infer_copy_n, .eval = eval_copy_n},
-    {.name = "tract_core_broadcast", .infer = infer_broadcast, .eval = eval_broadcast},
-    {.name = "tract_core_shape_of", .infer = infer_shape_of, .eval = eval_shape_of},
+    {.name = "reshape", .infer = infer_reshape, .eval = eval_reshaped, .types = kItems},
+    {.name = "squeeze", .infer = infer_squeeze, .eval = eval_reshaped, .types = kItems},
+    {.name = "unsqueeze", .infer = infer_unsqueeze, .eval = eval_reshaped, .types = kItems},
+    {.name = "transpose", .infer = infer_transpose, .eval = eval_transpose, .types = kItems},
+    {.name = "concat", .infer = infer_concat, .eval = eval_concat, .types = kItems},
+    {.name = "stack", .infer = infer_stack, .eval = eval_stack, .types = kItems},
+    {.name = "split", .infer = infer_split, .eval = eval_split, .types = kItems},
+    {.name = "unstack", .infer = infer_unstack, .eval = eval_unstack, .types = kItems},
+    {.name = "copy", .infer = infer_copy, .eval = eval_copy, .elementwise = true, .types = kItems},
+    {.name = "copy_n", .infer = infer_copy_n, .eval = eval_copy_n, .types = kItems},
+    {.name = "tract_core_broadcast", .infer = infer_broadcast, .eval = eval_broadcast, .types = kItems},
+    {.name = "tract_core_shape_of", .infer = infer_shape_of, .eval = eval_shape_of, .types = kItems},
 };
 
 }  // namespace

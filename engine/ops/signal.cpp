@@ -225,14 +225,16 @@ std::vector<Tensor> eval_reinterpret(EvalContext& c) {
 }
 
 constexpr OpDef kRows[] = {
-    {.name = "tract_core_fft", .infer = infer_fft, .eval = eval_fft},
-    {.name = "tract_core_stft", .infer = infer_stft, .eval = eval_stft},
+    {.name = "tract_core_fft", .infer = infer_fft, .eval = eval_fft, .types = kFloats},
+    {.name = "tract_core_stft", .infer = infer_stft, .eval = eval_stft, .types = kFloats},
     {.name = "tract_core_complex_to_inner_dim",
      .infer = infer_complex_to_inner_dim,
-     .eval = eval_reinterpret},
+     .eval = eval_reinterpret,
+     .types = kComplex},
     {.name = "tract_core_inner_dim_to_complex",
      .infer = infer_inner_dim_to_complex,
-     .eval = eval_reinterpret},
+     .eval = eval_reinterpret,
+     .types = TypeSet{DataType::f16, DataType::f32, DataType::f64}},
 };
 
 }  // namespace

@@ -473,14 +473,14 @@ std::vector<Tensor> eval_range(EvalContext& c) {
 }
 
 constexpr OpDef kRows[] = {
-    {.name = "nnefrun_slice", .infer = infer_slice, .eval = eval_slice},
-    {.name = "tract_core_dyn_slice", .infer = infer_dyn_slice, .eval = eval_dyn_slice},
-    {.name = "tract_core_downsample", .infer = infer_downsample, .eval = eval_downsample},
-    {.name = "pad", .infer = infer_pad, .eval = eval_pad},
-    {.name = "tile", .infer = infer_tile, .eval = eval_tile},
-    {.name = "nnefrun_dyn_tile", .infer = infer_dyn_tile, .eval = eval_dyn_tile},
-    {.name = "tract_core_trilu", .infer = infer_trilu, .eval = eval_trilu},
-    {.name = "tract_core_range", .infer = infer_range, .eval = eval_range},
+    {.name = "nnefrun_slice", .infer = infer_slice, .eval = eval_slice, .types = kItems},
+    {.name = "tract_core_dyn_slice", .infer = infer_dyn_slice, .eval = eval_dyn_slice, .types = kItems},
+    {.name = "tract_core_downsample", .infer = infer_downsample, .eval = eval_downsample, .types = kItems},
+    {.name = "pad", .infer = infer_pad, .eval = eval_pad, .types = kPlain},
+    {.name = "tile", .infer = infer_tile, .eval = eval_tile, .types = kItems},
+    {.name = "nnefrun_dyn_tile", .infer = infer_dyn_tile, .eval = eval_dyn_tile, .types = kItems},
+    {.name = "tract_core_trilu", .infer = infer_trilu, .eval = eval_trilu, .types = kPlain | kComplex},
+    {.name = "tract_core_range", .infer = infer_range, .eval = eval_range, .types = kNumbers},
 };
 
 }  // namespace

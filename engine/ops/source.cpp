@@ -83,10 +83,10 @@ std::vector<Tensor> eval_cast(EvalContext& c) {
 }
 
 constexpr OpDef kRows[] = {
-    {.name = "tract_core_external", .infer = infer_external, .eval = never},
-    {.name = "variable", .infer = infer_variable, .eval = never},
-    {.name = "nnefrun_dims", .infer = infer_dims, .eval = eval_dims},
-    {.name = "tract_core_cast", .infer = infer_cast, .eval = eval_cast},
+    {.name = "tract_core_external", .infer = infer_external, .eval = never, .types = kItems},
+    {.name = "variable", .infer = infer_variable, .eval = never, .types = kItems},
+    {.name = "nnefrun_dims", .infer = infer_dims, .eval = eval_dims, .types = kI64},
+    {.name = "tract_core_cast", .infer = infer_cast, .eval = eval_cast, .types = kItems},
 };
 
 }  // namespace

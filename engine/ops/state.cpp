@@ -313,17 +313,27 @@ std::vector<Tensor> eval_exp_mean_norm(EvalContext& c) {
 }
 
 constexpr OpDef kRows[] = {
-    {.name = "tract_pulse_delay", .infer = infer_delay, .eval = eval_delay, .stateful = true},
-    {.name = "tract_pulse_mask", .infer = infer_mask, .eval = eval_mask, .stateful = true},
-    {.name = "tract_pulse_pulse_pad", .infer = infer_pulse_pad, .eval = eval_pulse_pad, .stateful = true},
+    {.name = "tract_pulse_delay",
+     .infer = infer_delay,
+     .eval = eval_delay,
+     .stateful = true,
+     .types = kItems},
+    {.name = "tract_pulse_mask", .infer = infer_mask, .eval = eval_mask, .stateful = true, .types = kItems},
+    {.name = "tract_pulse_pulse_pad",
+     .infer = infer_pulse_pad,
+     .eval = eval_pulse_pad,
+     .stateful = true,
+     .types = kItems},
     {.name = "tract_extra_exp_unit_norm",
      .infer = infer_exp_norm,
      .eval = eval_exp_unit_norm,
-     .stateful = true},
+     .stateful = true,
+     .types = kFloats},
     {.name = "tract_extra_exp_mean_norm",
      .infer = infer_exp_norm,
      .eval = eval_exp_mean_norm,
-     .stateful = true},
+     .stateful = true,
+     .types = kFloats},
 };
 
 }  // namespace

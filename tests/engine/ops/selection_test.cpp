@@ -39,7 +39,7 @@ TEST_CASE("non_zero lists positions axis by axis", "[ops]") {
   Graph graph;
   const Outlet x = graph.add_external(fact_of(DataType::i64, {Dim(4)}), "x");
   const Outlet y = graph.add("tract_onnx_non_zero", {x}, {"count"});
-  REQUIRE(to_string(graph.fact(y).shape) == "[1, count]");
+  REQUIRE(to_string(graph.fact(y).shape) == "[1,count]");
 }
 
 TEST_CASE("suppression of overlapping boxes", "[ops]") {

@@ -150,5 +150,5 @@ TEST_CASE("ranges of integers and floats", "[ops]") {
   REQUIRE(to_string(graph.fact(symbolic).shape) == "[S]");
   const Outlet fixed =
       graph.add("tract_core_range", {value(Dim::symbol("S")), value(Dim::symbol("S") + 3), value(1)});
-  REQUIRE(to_string(*graph.fact(fixed).dims) == "[S, S+1, S+2]");
+  REQUIRE(to_string(*graph.fact(fixed).dims) == "[S,S+1,S+2]");
 }
