@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <cmath>
 #include <condition_variable>
 #include <cstdio>
@@ -163,6 +164,7 @@ std::string table_text(const std::vector<std::vector<std::string>>& rows, size_t
 
 void print_out(const std::string& text) {
   if (std::fwrite(text.data(), 1, text.size(), stdout) != text.size() || std::fflush(stdout) != 0) {
+    if (errno == EPIPE) throw NobodyReads();
     throw Failure{kRunFailed, Error("file-unwritable", "standard output cannot be written")};
   }
 }

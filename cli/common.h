@@ -67,7 +67,10 @@ std::string count_text(double count);
 // Columns for people: the first one to the left, the others to the right; the first row is underlined.
 std::string table_text(const std::vector<std::vector<std::string>>& rows, size_t left_columns = 1);
 
-// Writes to standard output; throws Failure when it is closed.
+// The reader of standard output has enough (`nnefrun ops | head -1`): the command ends, silently and well.
+struct NobodyReads {};
+
+// Writes to standard output. Throws NobodyReads when the pipe was closed, Failure when it cannot be written.
 void print_out(const std::string& text);
 
 // The verbs, each in a file of its own.

@@ -29,7 +29,7 @@ constexpr VerbRow kVerbs[] = {
     {Verb::print, "print", "Print the graph as NNEF text at a stage of the pipeline.",
      "Examples:\n"
      "  nnefrun print model.nnef.tgz\n"
-     "  nnefrun print model.nnef.tgz --stage optimized --disable conv-fuse-activation\n"},
+     "  nnefrun print model.nnef.tgz --stage optimized --disable fuse-activation\n"},
     {Verb::bench, "bench", "Time a model.",
      "Examples:\n"
      "  nnefrun bench model.nnef.tgz --input x.npy --min-time 3\n"
@@ -39,10 +39,12 @@ constexpr VerbRow kVerbs[] = {
      "Examples:\n"
      "  nnefrun profile model.nnef.tgz --input x.npy\n"
      "  nnefrun profile model.nnef.tgz --input random --no-optimize --json\n"},
-    {Verb::ops, "ops", "List the operations with their signatures and which of them have a tuned kernel.",
+    {Verb::ops, "ops",
+     "List the operations: signatures, dialects, element types, and which have a tuned kernel.",
      "Examples:\n"
      "  nnefrun ops\n"
-     "  nnefrun ops --json\n"},
+     "  nnefrun ops conv\n"
+     "  nnefrun ops --dialect khronos --json\n"},
     {Verb::kernels, "kernels",
      "List the kernels in this build; those that this machine would use are marked with *.",
      "Examples:\n"
@@ -89,6 +91,10 @@ void add_general(CLI::App& app, Verb verb, Options& o, RawFlags& raw) {
         ->type_name(" ");
     add.one("--graph", o.graph, "NAME", "Which *.nnef of an archive that holds several");
   }
+  if (verb == Verb::ops) {
+    app.add_option("OPERATION", o.operation, "Tell about this one only")->type_name(" ");
+    add.on("--markdown", o.markdown, "The tables of docs/nnef-support.md");
+  }
   add.one("--dialect", raw.dialect, "NAME",
           verb == Verb::ops ? "auto (all operations), khronos or tract [auto]"
                             : "auto, khronos (strict) or tract [auto]");
@@ -114,7 +120,8 @@ void add_general(CLI::App& app, Verb verb, Options& o, RawFlags& raw) {
 void add_limits(CLI::App& app, RawFlags& raw) {
   Adder add(app, "Limits (K, M, G and T are powers of 1024)");
   add.one("--limit-memory", raw.limit_memory, "BYTES", "Arena, scratch and inputs [3/4 of the memory]");
-  add.one("--limit-archive", raw.limit_archive, "BYTES", "All members, unpacked [64G]");
+  add.one("--limit-archive", raw.limit_archive, "BYTES",
+          "All members, unpacked, or all files that are read of a folder [64G]");
   add.one("--limit-member", raw.limit_member, "BYTES", "One member, unpacked [32G]");
   add.one("--limit-members", raw.limit_members, "N", "Number of members [100000]");
   add.one("--limit-text", raw.limit_text, "BYTES", "The graph's text [256M]");

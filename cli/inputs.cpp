@@ -25,12 +25,6 @@ bool is_npz(const std::string& path) {
   return in.read(head, sizeof head) && head[0] == 'P' && head[1] == 'K';
 }
 
-std::string compact(const DimShape& shape) {
-  std::string out = "[";
-  for (size_t i = 0; i < shape.size(); ++i) out += (i ? "," : "") + shape[i].to_string();
-  return out + "]";
-}
-
 // An .npy has no type of its own for these; the file holds what npy.h says it writes for them.
 DataType file_type_of(DataType type) {
   switch (type) {
@@ -61,12 +55,6 @@ void learn_symbols(const DimShape& declared, const Shape& actual, SymbolValues& 
     if (const auto solved = declared[axis].solve(actual[axis], symbols))
       symbols[solved->first] = solved->second;
   }
-}
-
-std::string compact(const Shape& shape) {
-  std::string out = "[";
-  for (size_t i = 0; i < shape.size(); ++i) out += (i ? "," : "") + std::to_string(shape[i]);
-  return out + "]";
 }
 
 Feeder::Feeder(const Graph& graph, const Options& options, uint64_t memory_limit)
@@ -242,7 +230,7 @@ void Feeder::check_header(size_t input, const NpyHeader& header, const std::stri
   }
   if (!fits) {
     throw Error("input-shape",
-                place + " has shape " + compact(shape) + ", the graph declares " + compact(declared.shape),
+                place + " has shape " + to_string(shape) + ", the graph declares " + to_string(declared.shape),
                 where);
   }
 }
@@ -300,7 +288,7 @@ Tensor Feeder::generate(size_t input, const Generator& generator, const SymbolVa
   }
   const DataType type = declared.dtype == DataType::dim ? DataType::i64 : declared.dtype;
   if (byte_size_of(type, shape) > memory_limit_) {
-    throw Error("memory-limit", "input `" + name(input) + "` of shape " + compact(shape) + " needs " +
+    throw Error("memory-limit", "input `" + name(input) + "` of shape " + to_string(shape) + " needs " +
                                     std::to_string(byte_size_of(type, shape)) + " bytes, the limit is " +
                                     std::to_string(memory_limit_))
         .note("--limit-memory raises the limit");

@@ -80,7 +80,4 @@ Tensor random_tensor(DataType dtype, const Shape& shape, uint64_t seed);
 // Symbols of a declared shape that the actual one determines, added to those that are known.
 void learn_symbols(const DimShape& declared, const Shape& actual, SymbolValues& symbols);
 
-// "[3,2]": as messages about inputs write shapes.
-std::string compact(const Shape& shape);
-
 }  // namespace nnefrun::cli

@@ -53,6 +53,8 @@ int main(int argc, char** argv) {
   } catch (const Failure& failure) {
     report(failure.error, json);
     status = failure.status;
+  } catch (const NobodyReads&) {
+    status = kDone;
   } catch (...) {
     status = kRunFailed;
   }

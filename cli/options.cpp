@@ -139,8 +139,8 @@ size_t edit_distance(std::string_view a, std::string_view b) {
   return row[b.size()];
 }
 
-// What was left over: an unknown flag, an unknown verb, or a stray word.
-Error unexpected(const std::string& word, const Options& o, bool verb_written, const CLI::App& app) {
+// What was left over: an unknown flag or a stray word.
+Error unexpected(const std::string& word, const CLI::App& app) {
   if (word.size() > 1 && word[0] == '-') {
     const std::string flag = word.substr(0, word.find('='));
     Error error = usage("unknown option `" + flag + "`");
@@ -150,10 +150,6 @@ Error unexpected(const std::string& word, const Options& o, bool verb_written, c
       }
     }
     return error;
-  }
-  std::error_code ignored;
-  if (!verb_written && o.model != "-" && !std::filesystem::exists(o.model, ignored)) {
-    return usage("`" + o.model + "` is neither a verb nor a model").note("the verbs are: " + verb_names());
   }
   Error error = usage("unexpected argument `" + word + "`");
   if (ends_with(word, ".npy") || ends_with(word, ".npz")) error.note("inputs are given with --input " + word);
@@ -181,12 +177,30 @@ bool takes_value(const std::string& flag) {
   return false;
 }
 
-// Position of the word that is the verb, or 0 when it was left out.
+// Throws for a word in the place of the verb that is neither one nor a model: it has no dot and no slash, as
+// the names of models have, and no file or folder is called so.
+void refuse_unknown_verb(const std::string& word) {
+  std::error_code ignored;
+  if (word == "-" || word.find_first_of("./") != std::string::npos || std::filesystem::exists(word, ignored))
+    return;
+  Error error = usage("unknown verb `" + word + "`, and there is no model of that name");
+  for (const VerbRow& row : verb_rows()) {
+    if (edit_distance(word, row.name) <= 2) error.note("did you mean " + std::string(row.name) + "?");
+  }
+  throw std::move(error).note("the verbs are: " + verb_names());
+}
+
+// Position of the word that is the verb, or 0 when it was left out. Throws when it must be a verb and is
+// none.
 int find_verb_word(int argc, const char* const* argv) {
   for (int i = 1; i < argc; ++i) {
     const std::string word = argv[i];
     if (word == "--") return 0;
-    if (word.size() < 2 || word[0] != '-') return find_verb(word) != nullptr ? i : 0;
+    if (word.size() < 2 || word[0] != '-') {
+      if (find_verb(word) != nullptr) return i;
+      refuse_unknown_verb(word);
+      return 0;
+    }
     if (word.find('=') == std::string::npos && takes_value(word)) ++i;
   }
   return 0;
@@ -264,7 +278,7 @@ std::variant<Options, HelpText> parse_command_line(int argc, const char* const* 
   }
   for (const std::string& word : app.remaining()) {
     if (word == "--version") return HelpText{version_text()};
-    if (word != "--") throw unexpected(word, o, verb_at > 0, app).note("see " + app.get_name() + " --help");
+    if (word != "--") throw unexpected(word, app).note("see " + app.get_name() + " --help");
   }
   if (has_model(row.verb) && o.model.empty()) {
     Error error = usage("a model is missing");

@@ -63,6 +63,8 @@ struct Options {
   std::string trace;
 
   Stage stage = Stage::parsed;        // print
+  std::string operation;              // ops: the only one to tell about
+  bool markdown = false;              // ops
   bool json = false;                  // info, bench, profile, ops, kernels
   double min_time = 1, warmup = 0.1;  // bench, profile; seconds
 };

@@ -45,7 +45,7 @@ bool has_numbers(const Tensor& t) { return t.dtype() != DataType::string && !is_
 std::string index_text(const Shape& shape, int64_t flat) {
   std::string out;
   for (size_t axis = shape.size(); axis-- > 0;) {
-    out = std::to_string(flat % shape[axis]) + (out.empty() ? "" : ", ") + out;
+    out = std::to_string(flat % shape[axis]) + (out.empty() ? "" : ",") + out;
     flat /= shape[axis];
   }
   return "[" + out + "]";

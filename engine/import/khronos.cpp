@@ -97,7 +97,7 @@ std::vector<Value> Importer::khronos_update(const PrimitiveCall& call) {
         "the variable is " + fact(variable).to_string() + ", its new value " + fact(value).to_string());
   }
   if (!changing_.insert(variable.node).second) {
-    throw fail(call, "update-twice", "variable `" + graph_.name_of(variable) + "` is updated twice");
+    throw fail(call, "updated-twice", "variable `" + graph_.name_of(variable) + "` is updated twice");
   }
   const Outlet copy = node(call, "copy", {value});
   graph_.updates.emplace_back(variable, copy);

@@ -160,7 +160,7 @@ std::vector<Value> Importer::tract_external(const PrimitiveCall& call) {
   const Value& text = call.argument("datum_type");
   if (!text.is_string()) throw fail(call, "attribute-type", "argument `datum_type` must be a string");
   const auto type = parse_item_type(text.as_string());
-  if (!type) throw fail(call, "dtype-unknown", "there is no element type `" + text.as_string() + "`");
+  if (!type) throw fail(call, "unknown-dtype", "there is no element type `" + text.as_string() + "`");
   return {external_of(call, type->dtype == DataType::dim ? DataType::i64 : type->dtype, type->quant)};
 }
 
@@ -208,7 +208,7 @@ std::vector<Value> Importer::tract_cast(const PrimitiveCall& call) {
   std::optional<ItemType> type;
   if (to.is_string() && !to.as_string().empty()) {
     const auto parsed = parse_item_type(to.as_string());
-    if (!parsed) throw fail(call, "dtype-unknown", "there is no element type `" + to.as_string() + "`");
+    if (!parsed) throw fail(call, "unknown-dtype", "there is no element type `" + to.as_string() + "`");
     type = ItemType{parsed->dtype == DataType::dim ? DataType::i64 : parsed->dtype, parsed->quant};
   }
   if (wanted) type = wanted;
@@ -674,7 +674,7 @@ void Importer::extension(const Extension& extension, const SourceLocation& where
       const size_t end = std::min(extension.payload.find(' ', at), extension.payload.size());
       const std::string_view word = extension.payload.substr(at, end - at);
       if (!word.empty() && !is_registry(word))
-        throw Error("registry-unknown", "there is no registry `" + std::string(word) + "`", where);
+        throw Error("unknown-registry", "there is no registry `" + std::string(word) + "`", where);
       at = end + 1;
     }
   } else if (extension.name == "tract_symbol") {

@@ -60,8 +60,8 @@ TEST_CASE("check says what a sound model needs", "[cli]") {
   CHECK(got.prints("dialect:    tract"));
   CHECK(got.prints("tract_registry tract_core"));
   CHECK(got.prints("symbols:    P"));
-  CHECK(got.prints("input:      c: f32 [P, 2]"));
-  CHECK(got.prints("result:     c_out: f32 [P+1, 2]"));
+  CHECK(got.prints("input:      c: f32 [P,2]"));
+  CHECK(got.prints("result:     c_out: f32 [P+1,2]"));
   CHECK(got.prints("concat, sum_reduce"));
   CHECK(got.prints("\nok\n"));
 }
@@ -98,7 +98,7 @@ TEST_CASE("info describes a model for people and scripts", "[cli]") {
   const Outcome text = desk.run({"info", "product"});
   INFO(text.err);
   REQUIRE(text.status == 0);
-  CHECK(text.prints("input       x: f32 [4, 8]"));
+  CHECK(text.prints("input       x: f32 [4,8]"));
   CHECK(text.prints("parameters  128, 512 B"));
   CHECK(text.prints("MACs        512"));
   const auto info = nlohmann::json::parse(desk.run({"info", "product", "--json"}).out);
@@ -173,19 +173,76 @@ TEST_CASE("ops and kernels list what there is", "[cli]") {
   const Desk desk;
   const Outcome ops = desk.run({"ops"});
   CHECK(ops.status == 0);
-  CHECK(ops.prints("conv(input: tensor<scalar>, filter: tensor<scalar>, bias: tensor<scalar> = 0.0"));
+  CHECK(ops.prints("(input: tensor<scalar>, filter: tensor<scalar>, bias: tensor<scalar> = 0.0"));
   const auto list = nlohmann::json::parse(desk.run({"ops", "--json"}).out);
-  CHECK(list.size() > 100);
+  CHECK(list.size() > 210);
+  int rows = 0;
   for (const auto& op : list) {
     INFO(op["name"]);
     CHECK(op["declared_in"] != "");
+    CHECK_FALSE(op["dialects"].empty());
+    CHECK((op["made_of"] == "row") == (op["types"] != ""));
+    CHECK((op["tuned"] == true) == (op["tuned_types"] != ""));
+    rows += op["made_of"] == "row" ? 1 : 0;
   }
+  CHECK(rows > 200);
   const Outcome khronos = desk.run({"ops", "--dialect", "khronos"});
-  CHECK(khronos.prints("conv("));
+  CHECK(khronos.prints("\nconv "));
   CHECK_FALSE(khronos.prints("tract_core_scan"));
+  const auto conv = nlohmann::json::parse(desk.run({"ops", "conv", "--json"}).out);
+  CHECK(conv["types"] == "float");
+  CHECK(conv["tuned_types"] == "f32");
+  CHECK(conv["dialects"] == std::vector<std::string>{"khronos", "tract", "engine"});
+  const Outcome page = desk.run({"ops", "tract_core_gelu_approx"});
+  CHECK(page.prints("tanh approximation of gelu"));
+  CHECK(page.prints("declared in: tract_core.nnef"));
+  CHECK(desk.run({"ops", "softmax"}).prints("m = max_reduce(x"));
+  CHECK(nlohmann::json::parse(desk.run({"ops", "external", "--json"}).out)["made_of"] == "translation");
 
   const auto kernels = nlohmann::json::parse(desk.run({"kernels", "--json", "--isa", "generic"}).out);
   CHECK(kernels.size() > 10);
   for (const auto& kernel : kernels) CHECK((kernel["chosen"] == false || kernel["isa"] == "generic"));
   CHECK(desk.run({"kernels"}).prints("* "));
+}
+
+TEST_CASE("check reports every error of types, and none that follows from another", "[cli]") {
+  const Desk desk;
+  desk.model("wrong",
+             "version 1.0;\n"                                             // 1
+             "extension KHR_enable_fragment_definitions;\n"               // 2
+             "fragment pair(p: tensor<scalar>) -> (q: tensor<scalar>)\n"  // 3
+             "{\n"                                                        // 4
+             "  good = relu(p);\n"                                        // 5
+             "  bad = transpose(good, axes = [7, 8]);\n"                  // 6
+             "  after = neg(bad);\n"                                      // 7
+             "  other = squeeze(good, axes = [0]);\n"                     // 8
+             "  q = add(after, other);\n"                                 // 9
+             "}\n"                                                        // 10
+             "graph net(x) -> (y, z)\n"                                   // 11
+             "{\n"                                                        // 12
+             "  x = external<scalar>(shape = [2,3]);\n"                   // 13
+             "  a = constant<scalar>(shape = [3,2], value = [1.0]);\n"    // 14
+             "  b = add(x, a);\n"                                         // 15
+             "  c = matmul(b, a);\n"                                      // 16: follows from b
+             "  d = concat([x, a], axis = 1);\n"                          // 17
+             "  e, f = moments(d, axes = [0]);\n"                         // 18: follows from d
+             "  y = pair(x);\n"                                           // 19: 6 and 8 in the fragment
+             "  g = frobnicate(x);\n"                                     // 20
+             "  h = relu(g);\n"                                           // 21: follows from g
+             "  i = [for k in [0] yield add(x, c)];\n"                    // 22: follows from c
+             "  z = reshape(x, shape = [4,4]);\n"                         // 23
+             "}\n");
+  const Outcome got = desk.run({"check", "wrong", "--json-errors"});
+  CHECK(got.status == 3);
+  std::vector<int> lines;
+  for (size_t at = got.err.find("\"line\":"); at != std::string::npos; at = got.err.find("\"line\":", at + 1))
+    lines.push_back(std::atoi(got.err.c_str() + at + 7));
+  INFO(got.err);
+  CHECK(lines == std::vector<int>{6, 8, 15, 17, 20, 23});
+  CHECK(got.says("in fragment `pair` called at graph.nnef:19:7"));
+  CHECK(got.out.empty());
+  // A run stops at the first error.
+  const Outcome run = desk.run({"wrong", "--input", "zeros", "--json-errors"});
+  CHECK(run.status == 3);
+  CHECK(std::count(run.err.begin(), run.err.end(), '\n') == 1);
 }

@@ -26,7 +26,7 @@ TEST_CASE("inputs that are missing or wrong end with 4", "[cli]") {
       {{"add", "--input", "double.npy"}, "input-dtype", "f64"},
       {{"add", "--input", "double.npy", "--cast"}, "input-dtype", "f64"},
       {{"add", "--input", "turned.npy"}, "input-shape", "[3,2]"},
-      {{"add", "--input", "z=x.npy"}, "input-unknown", "its inputs are: `x` f32 [2, 3]"},
+      {{"add", "--input", "z=x.npy"}, "input-unknown", "its inputs are: `x` f32 [2,3]"},
       {{"add", "--input", "surplus.npz"}, "input-unknown", "`ghost`"},
       {{"add", "--input", "x.npy", "--input", "x.npy"}, "input-unknown", "more inputs"},
       {{"add", "--input", "x=x.npy", "--input", "x=ones"}, "input-repeated", "`x`"},
@@ -118,7 +118,7 @@ TEST_CASE("--expect compares and ends with 1 when results differ", "[cli]") {
   CHECK(expect({"none.npz"}).status == 0);
   const Outcome off = expect({"near.npz"});
   CHECK(off.status == 1);
-  CHECK(off.prints("worst at [0, 2]: got 3, expected 3.25, off by 0.25; 1 of 6 out of tolerance"));
+  CHECK(off.prints("worst at [0,2]: got 3, expected 3.25, off by 0.25; 1 of 6 out of tolerance"));
   CHECK(off.says("error[results-differ]"));
   CHECK(expect({"near.npz", "--atol", "0.25"}).status == 0);
   CHECK(expect({"near.npz", "--rtol", "0.1"}).status == 0);
@@ -126,7 +126,7 @@ TEST_CASE("--expect compares and ends with 1 when results differ", "[cli]") {
   CHECK(expect({"near.npz", "--outliers", "0.16"}).status == 1);
   const Outcome type = expect({"other.npz"});
   CHECK(type.status == 1);
-  CHECK(type.prints("is f32 [2, 3], expected f64 [2, 3]"));
+  CHECK(type.prints("is f32 [2,3], expected f64 [2,3]"));
 }
 
 TEST_CASE("NaN equals NaN and infinities only themselves", "[cli]") {
@@ -147,7 +147,7 @@ TEST_CASE("--top lists the largest entries of each row with their labels", "[cli
   const Outcome got = desk.run({"add", "--input", "x.npy", "--top", "2", "--labels", "labels.txt"});
   REQUIRE(got.status == 0);
   CHECK(got.out ==
-        "y: f32 [2, 3]\n  row [0]\n  2  3  bird\n  1  2  dog\n  row [1]\n  2  6  bird\n  1  5  dog\n");
+        "y: f32 [2,3]\n  row [0]\n  2  3  bird\n  1  2  dog\n  row [1]\n  2  6  bird\n  1  5  dog\n");
 }
 
 TEST_CASE("steps share a session, and --feedback hands results on", "[cli]") {
@@ -179,8 +179,8 @@ TEST_CASE("steps share a session, and --feedback hands results on", "[cli]") {
 
 TEST_CASE("--set gives symbols their values", "[cli]") {
   const Desk desk;
-  CHECK(desk.run({"cache", "--input", "ones"}).prints("c_out: f32 [2, 2]"));
-  CHECK(desk.run({"cache", "--input", "ones", "--set", "P=4"}).prints("c_out: f32 [5, 2]"));
+  CHECK(desk.run({"cache", "--input", "ones"}).prints("c_out: f32 [2,2]"));
+  CHECK(desk.run({"cache", "--input", "ones", "--set", "P=4"}).prints("c_out: f32 [5,2]"));
   const Outcome unknown = desk.run({"cache", "--input", "ones", "--set", "Q=4"});
   CHECK(unknown.status == 3);
   CHECK(unknown.says("its symbols are: P"));
