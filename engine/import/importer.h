@@ -4,7 +4,8 @@
 //
 //   importer.cpp   values, constants, attributes, the path that all rows share
 //   khronos.cpp    what the Khronos dialect asks for beyond that path
-//   tract.cpp      what tract's dialect means: type promotion, clamped slices, its layouts
+//   tract.cpp      what tract's dialect means: type promotion, clamped slices, assertions; the table of dialects
+//   tract_layers.cpp   its products, convolutions, pooling and resampling
 //   bodies.cpp     loops and sub-models, whose bodies are graphs of their own
 //   quantized.cpp  quantised types of tract's dialect
 //   symbolic.cpp   shape arithmetic: operations on symbolic integers that never reach the graph

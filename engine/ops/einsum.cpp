@@ -381,8 +381,8 @@ std::vector<Tensor> eval_legacy(EvalContext& c) {
 }
 
 constexpr OpDef kRows[] = {
-    {.name = "tract_core_einsum", .infer = infer_einsum, .eval = eval_einsum, .types = kNumbers},
-    {.name = "tract_core_matmul", .infer = infer_legacy, .eval = eval_legacy, .types = kNumbers},
+    {.name = "tract_core_einsum", .infer = infer_einsum, .eval = eval_einsum, .types = kNumbers | kComplex},
+    {.name = "tract_core_matmul", .infer = infer_legacy, .eval = eval_legacy, .types = kNumbers | kComplex},
 };
 
 }  // namespace

@@ -211,8 +211,8 @@ constexpr TypeSet kWideInts{DataType::i16, DataType::i32, DataType::i64,
                             DataType::u16, DataType::u32, DataType::u64};
 
 constexpr OpDef kRows[] = {
-    {.name = "matmul", .infer = infer_matmul, .eval = eval_matmul, .types = kNumbers},
-    {.name = "linear", .infer = infer_linear, .eval = eval_linear, .types = kFloats | kWideInts},
+    {.name = "matmul", .infer = infer_matmul, .eval = eval_matmul, .types = kNumbers | kComplex},
+    {.name = "linear", .infer = infer_linear, .eval = eval_linear, .types = kFloats | kComplex | kWideInts},
 };
 
 }  // namespace

@@ -323,11 +323,11 @@ constexpr OpDef arg_row(std::string_view name, TypeSet types) {
 }
 
 constexpr OpDef kRows[] = {
-    reduce_row("sum_reduce", kNumbers),
-    reduce_row("mean_reduce", kNumbers),
+    reduce_row("sum_reduce", kNumbers | kComplex),
+    reduce_row("mean_reduce", kNumbers | kComplex),
     reduce_row("max_reduce", kNumbers),
     reduce_row("min_reduce", kNumbers),
-    reduce_row("tract_core_product_reduce", kNumbers),
+    reduce_row("tract_core_product_reduce", kNumbers | kComplex),
     {.name = "all_reduce", .infer = infer_logical_reduce, .eval = eval_logical_reduce, .types = kBool},
     {.name = "any_reduce", .infer = infer_logical_reduce, .eval = eval_logical_reduce, .types = kBool},
     arg_row("argmax_reduce", kPlain),
@@ -335,7 +335,7 @@ constexpr OpDef kRows[] = {
     arg_row("tract_core_argmax_reduce_last", kPlain),
     arg_row("tract_core_argmin_reduce_last", kPlain),
     {.name = "moments", .infer = infer_moments, .eval = eval_moments, .types = kFloats},
-    {.name = "add_n", .infer = infer_add_n, .eval = eval_add_n, .types = kNumbers},
+    {.name = "add_n", .infer = infer_add_n, .eval = eval_add_n, .types = kNumbers | kComplex},
 };
 
 }  // namespace

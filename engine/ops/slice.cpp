@@ -476,7 +476,7 @@ constexpr OpDef kRows[] = {
     {.name = "nnefrun_slice", .infer = infer_slice, .eval = eval_slice, .types = kItems},
     {.name = "tract_core_dyn_slice", .infer = infer_dyn_slice, .eval = eval_dyn_slice, .types = kItems},
     {.name = "tract_core_downsample", .infer = infer_downsample, .eval = eval_downsample, .types = kItems},
-    {.name = "pad", .infer = infer_pad, .eval = eval_pad, .types = kPlain},
+    {.name = "pad", .infer = infer_pad, .eval = eval_pad, .types = kPlain | kComplex},
     {.name = "tile", .infer = infer_tile, .eval = eval_tile, .types = kItems},
     {.name = "nnefrun_dyn_tile", .infer = infer_dyn_tile, .eval = eval_dyn_tile, .types = kItems},
     {.name = "tract_core_trilu", .infer = infer_trilu, .eval = eval_trilu, .types = kPlain | kComplex},

@@ -74,7 +74,8 @@ std::string run_pairs(const Case& c, Mode mode) {
 
 std::string short_form(const Error& error) { return error.what(); }
 
-// The names of the rewrites and passes that change the graph of a case.
+// The names of the rewrites and passes that change the graph of a case, and of the layouts that its plan may
+// choose.
 std::set<std::string> what_changes(const Graph& graph) {
   std::set<std::string> names;
   CompileOptions compile;
@@ -82,7 +83,10 @@ std::set<std::string> what_changes(const Graph& graph) {
   compile.after_pass = [&](const std::string& pass, const Graph&, int64_t applied, double) {
     if (applied > 0) names.insert(pass);
   };
-  rewrite_graph(graph, Stage::optimized, compile);
+  const Graph optimized = rewrite_graph(graph, Stage::optimized, compile);
+  for (const Node& node : optimized.nodes()) {
+    if (node.op->name == "conv" || node.op->name == "nnefrun_conv") names.insert(kBlockedLayouts);
+  }
   return names;
 }
 
