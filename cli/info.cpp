@@ -137,6 +137,8 @@ void describe_memory(const std::shared_ptr<const CompiledModel>& model, const Op
   try {
     session.prepare(inputs);
     info["arena_bytes"] = session.arena_bytes();
+    info["arena_buffer_bytes"] = session.arena_buffer_bytes();
+    info["arena_lower_bound"] = session.arena_lower_bound();
   } catch (const Error& error) {
     info["why_no_arena"] = error.message();
   }

@@ -299,6 +299,8 @@ std::vector<StepProfile> Session::profile(const std::vector<Tensor>& inputs) {
 size_t Session::arena_bytes() const {
   return state_->runtime.arena_bytes() + state_->runtime.scratch_bytes();
 }
+size_t Session::arena_buffer_bytes() const { return state_->runtime.arena_bytes(); }
+size_t Session::arena_lower_bound() const { return state_->runtime.arena_lower_bound(); }
 size_t Session::weight_bytes() const {
   return state_->model->plan ? state_->model->plan->constant_bytes() : 0;
 }

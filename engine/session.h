@@ -52,6 +52,10 @@ class Session {
   std::vector<StepProfile> profile(const std::vector<Tensor>& inputs);
 
   size_t arena_bytes() const;   // arena and scratch; 0 when the model runs by evaluation
+  // Of arena_bytes: the arena alone, and the least that any arena could have (the largest set of values that live at
+  // one time).
+  size_t arena_buffer_bytes() const;
+  size_t arena_lower_bound() const;
   size_t weight_bytes() const;  // constants that the plan holds
 
  private:

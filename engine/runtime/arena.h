@@ -2,7 +2,9 @@
 // overlap.
 //
 // Greedy by size (Pisarchyk, Lee: Efficient Memory Management for Deep Neural Net Inference, 2020): the
-// largest buffer first, each at the lowest offset that is free among those that live at the same time.
+// largest buffer first, each at the lowest offset that is free among those that live at the same time. Where
+// that leaves gaps and the buffers are few, exchanges in that order are tried and kept while they do not make
+// it worse.
 #pragma once
 
 #include <cstddef>

@@ -87,3 +87,16 @@ TEST_CASE("random lives never overlap and come near the least that is possible",
     CHECK(total <= least + least / 2);
   }
 }
+
+TEST_CASE("where the largest first leaves a gap, another order is found", "[arena]") {
+  // By size alone: a at 0, b above it; c lives with b and d, and finds no room below b.
+  std::vector<ArenaBuffer> buffers = {{704, 0, 1}, {640, 1, 2}, {576, 2, 3},
+                                      {512, 3, 4}, {448, 0, 0}, {192, 2, 4}};
+  const size_t total = place(buffers);
+  check_placement(buffers, total);
+  CHECK(total == lower_bound(buffers));
+  // and always the same one
+  std::vector<ArenaBuffer> again = buffers;
+  CHECK(place(again) == total);
+  for (size_t i = 0; i < buffers.size(); ++i) CHECK(again[i].offset == buffers[i].offset);
+}
