@@ -1,5 +1,8 @@
 #include "kernels/matmul/matmul.h"
 
+#include <sys/mman.h>
+#include <unistd.h>
+
 #include <cmath>
 
 #include "kernels/matmul/reference.h"
@@ -193,6 +196,64 @@ TEST_CASE("windows of a product add up to the whole, bit for bit", "[kernels][ma
       }
       INFO(kernel.name << " packing " << packing);
       REQUIRE(parts == whole);
+    }
+  });
+}
+
+namespace {
+
+// Floats whose end is the end of the readable memory.
+class AtTheEdge {
+ public:
+  explicit AtTheEdge(const std::vector<float>& values) {
+    const size_t page = static_cast<size_t>(sysconf(_SC_PAGESIZE)), bytes = values.size() * sizeof(float);
+    const size_t readable = (bytes + page - 1) / page * page;
+    size_ = readable + page;
+    void* mapped = mmap(nullptr, size_, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    REQUIRE(mapped != MAP_FAILED);
+    base_ = static_cast<char*>(mapped);
+    REQUIRE(mprotect(base_ + readable, page, PROT_NONE) == 0);
+    data_ = reinterpret_cast<float*>(base_ + readable - bytes);
+    std::memcpy(data_, values.data(), bytes);
+  }
+  ~AtTheEdge() { munmap(base_, size_); }
+  AtTheEdge(const AtTheEdge&) = delete;
+  AtTheEdge& operator=(const AtTheEdge&) = delete;
+  float* data() { return data_; }
+
+ private:
+  char* base_ = nullptr;
+  size_t size_ = 0;
+  float* data_ = nullptr;
+};
+
+}  // namespace
+
+// No sanitizer sees what assembly reads.
+TEST_CASE("operands are not read beyond their end", "[kernels][matmul]") {
+  for_each_matmul([](const MatmulKernel& kernel) {
+    Random random(5);
+    for (const int64_t m : {1, 2, 3, 5, 8, 17}) {
+      for (const int64_t n : {1, 8, 12, 16, 31, 48}) {
+        for (const int64_t k : {4, 8, 9, 31, 64}) {
+          for (const bool b_transposed : {false, true}) {
+            const std::vector<float> a = random.floats(static_cast<size_t>(m * k)),
+                                     b = random.floats(static_cast<size_t>(k * n));
+            AtTheEdge a_edge(a), b_edge(b), c_edge(std::vector<float>(static_cast<size_t>(m * n)));
+            MatmulArgs g;
+            g.m = m, g.n = n, g.k = k;
+            g.a = a_edge.data(), g.a_row_stride = k;
+            g.b = b_edge.data(), g.b_row_stride = b_transposed ? 1 : n, g.b_col_stride = b_transposed ? k : 1;
+            g.c = c_edge.data(), g.c_row_stride = n;
+            Guarded<char> workspace(matmul_workspace_size(m, n, k, false, false, kernel));
+            matmul_f32(g, workspace.data(), kernel);
+            INFO(kernel.name << " m " << m << " n " << n << " k " << k << " B^T " << b_transposed);
+            double magnitude = 0;
+            const double expected = matmul_reference(g, m - 1, n - 1, &magnitude);
+            REQUIRE(std::fabs(c_edge.data()[m * n - 1] - expected) <= kSumBudget * magnitude + 1e-30);
+          }
+        }
+      }
     }
   });
 }
