@@ -134,7 +134,11 @@ struct Session::State {
         "internal",       "out-of-memory",  "memory-limit",   "internal",           "internal",
         "shape-negative", "shape-overflow", "shape-mismatch", "index-out-of-range", "division-by-zero",
         "shape-mismatch", "cancelled",      "internal"};
-    Error error(kCodes[static_cast<size_t>(status.code)], place + describe(status.code));
+    const bool slices = node != nullptr && node->op->name == "nnefrun_slice";
+    Error error(slices && status.code == StatusCode::index_out_of_range
+                    ? "slice-out-of-range"
+                    : kCodes[static_cast<size_t>(status.code)],
+                place + describe(status.code));
     if (status.detail[0] != 0 || status.detail[1] != 0) {
       error.note("figures: " + std::to_string(status.detail[0]) + ", " + std::to_string(status.detail[1]));
     }

@@ -13,8 +13,9 @@ namespace nnefrun::kernels {
 // Persistent: the values are written into ahead-of-time plans. Append, never renumber.
 enum class Activation : uint8_t {
   none = 0,
-  relu = 1,        // max(x, 0); NaN stays NaN
-  clamp = 2,       // min(max(x, a), b); relu6 is clamp with a = 0, b = 6; NaN stays NaN
+  // max and min are the selects of NNEF: x > y ? x : y and x < y ? x : y, so NaN becomes a bound.
+  relu = 1,        // max(x, 0); NaN becomes 0
+  clamp = 2,       // max(min(x, b), a); NaN becomes b
   leaky_relu = 3,  // x < 0 ? a * x : x
   sigmoid = 4,     // 1 / (1 + exp(-x))
   tanh = 5,
@@ -27,6 +28,7 @@ enum class Activation : uint8_t {
   softplus = 12,     // log(1 + exp(x))
   exp = 13,
   selu = 14,  // elu with the constants of its paper
+  clip = 15,  // min(max(x, a), b), relu6 with a = 0, b = 6; NaN becomes a
 };
 
 enum class BiasAxis : uint8_t { none, row, column };

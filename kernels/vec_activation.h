@@ -33,6 +33,7 @@ __attribute__((unused, noinline)) void activate_row(Activation activation, float
     case Activation::softplus: map_row(c, n, [](V x) NNEFRUN_LAMBDA { return vsoftplus(x); }); break;
     case Activation::exp: map_row(c, n, [](V x) NNEFRUN_LAMBDA { return vexp(x); }); break;
     case Activation::selu: map_row(c, n, [](V x) NNEFRUN_LAMBDA { return vselu(x); }); break;
+    case Activation::clip: map_row(c, n, [a, b](V x) NNEFRUN_LAMBDA { return vclip(x, a, b); }); break;
   }
 }
 

@@ -188,8 +188,10 @@ NNEFRUN_INLINE V vgelu_tanh(V x) {
   const V cubic = vfma(x * x, vset(0.044715F), vset(1.0F));
   return x * vsigmoid(vset(1.59576912F) * x * cubic);
 }
-NNEFRUN_INLINE V vrelu(V x) { return vselect(vlt(x, vset(0.0F)), vset(0.0F), x); }
-NNEFRUN_INLINE V vclamp(V x, float low, float high) { return vmin(vset(high), vmax(vset(low), x)); }
+// The second operand of vmin and vmax is what becomes of NaN.
+NNEFRUN_INLINE V vrelu(V x) { return vmax(x, vset(0.0F)); }
+NNEFRUN_INLINE V vclamp(V x, float low, float high) { return vmax(vmin(x, vset(high)), vset(low)); }
+NNEFRUN_INLINE V vclip(V x, float low, float high) { return vmin(vmax(x, vset(low)), vset(high)); }
 NNEFRUN_INLINE V vleaky_relu(V x, float slope) { return vselect(vlt(x, vset(0.0F)), x * vset(slope), x); }
 NNEFRUN_INLINE V velu(V x, float alpha) {
   return vselect(vlt(x, vset(0.0F)), vset(alpha) * vexpm1_negative(vmin(x, vset(0.0F))), x);
@@ -203,7 +205,9 @@ NNEFRUN_INLINE V vsoftplus(V x) {
   const V rest = vlog1p_unit(vexp(vneg(vabs(x))));
   return vselect(vlt(vset(0.0F), x), x + rest, vselect(vunord(x, x), x, rest));
 }
-NNEFRUN_INLINE V vhard_sigmoid(V x) { return vclamp(vfma(x, vset(1.0F / 6.0F), vset(0.5F)), 0.0F, 1.0F); }
+NNEFRUN_INLINE V vhard_sigmoid(V x) {  // NaN stays
+  return vmin(vset(1.0F), vmax(vset(0.0F), vfma(x, vset(1.0F / 6.0F), vset(0.5F))));
+}
 NNEFRUN_INLINE V vhard_swish(V x) { return x * vhard_sigmoid(x); }
 // tanh(log(1 + e)) = e(e + 2) / (e(e + 2) + 2).
 NNEFRUN_INLINE V vmish(V x) {

@@ -649,7 +649,10 @@ struct Expander::Impl {
       if (given[i]) continue;
       const Parameter& parameter = declaration.parameters[i];
       if (parameter.default_value) {
-        if (!is_optional(parameter)) call.arguments[i] = Value::constant(*parameter.default_value);
+        // In the engine's dialect tensors are never put in: a default literal has no type of its own.
+        const bool stays_out = is_optional(parameter) || (document.dialect == Dialect::engine &&
+                                                          contains_tensor(*parameter.type));
+        if (!stays_out) call.arguments[i] = Value::constant(*parameter.default_value);
         continue;
       }
       const auto lenient = document.strict ? std::nullopt : lenient_default(declaration, parameter.name);

@@ -1,6 +1,7 @@
 #include "engine/graph/graph.h"
 
 #include <algorithm>
+#include <cmath>
 #include <utility>
 
 #include "engine/graph/op_def.h"
@@ -29,7 +30,11 @@ Attribute Attribute::of_pairs(const std::vector<std::pair<int64_t, int64_t>>& pa
   return list;
 }
 
-bool operator==(const Attribute& a, const Attribute& b) { return a.value == b.value; }
+bool operator==(const Attribute& a, const Attribute& b) {
+  const auto *x = std::get_if<double>(&a.value), *y = std::get_if<double>(&b.value);
+  if (x != nullptr && y != nullptr && std::signbit(*x) != std::signbit(*y)) return false;  // 0 and -0
+  return a.value == b.value;
+}
 
 std::string Graph::unique_name(std::string wanted) {
   if (wanted.empty()) wanted = "t";
@@ -83,13 +88,13 @@ Outlet Graph::add(const OpDef* op, std::vector<Outlet> inputs, std::vector<uint3
   }
   node.facts = std::move(results);
   result_names.resize(node.facts.size());
-  for (std::string& result : result_names) {
+  const auto index = static_cast<uint32_t>(nodes_.size());
+  for (uint32_t i = 0; i < result_names.size(); ++i) {
+    std::string& result = result_names[i];
     result = unique_name(result.empty() ? std::string(op->name) : std::move(result));
+    names_.emplace(result, Outlet{index, i});
   }
   node.result_names = std::move(result_names);
-  const auto index = static_cast<uint32_t>(nodes_.size());
-  for (uint32_t i = 0; i < node.result_names.size(); ++i)
-    names_.emplace(node.result_names[i], Outlet{index, i});
   nodes_.push_back(std::move(node));
   return {index, 0};
 }

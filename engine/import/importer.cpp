@@ -470,7 +470,7 @@ std::vector<Value> Importer::generic_as(
     const bool left_out =
         value.is_absent() || (parameter.is_optional && value.is_logical() && !value.as_logical());
     if (left_out) {
-      if (!parameter.is_optional) {
+      if (!parameter.is_optional && !(document_.dialect == Dialect::engine && parameter.default_value)) {
         throw fail(call, "missing-argument", "argument `" + parameter.name + "` is missing");
       }
       counts.push_back(0);

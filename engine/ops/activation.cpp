@@ -58,7 +58,7 @@ std::vector<Tensor> eval_softplus(EvalContext& c) {
 std::vector<Tensor> eval_hard_swish(EvalContext& c) {
   return {map_floats(c.inputs.at(0), [](auto x) {
     using C = decltype(x);
-    return x * std::min(std::max(x + 3, C(0)), C(6)) / 6;
+    return x * (std::min(std::max(x + 3, C(0)), C(6)) / 6);  // the largest numbers do not overflow
   })};
 }
 

@@ -249,6 +249,7 @@ constexpr BlockedRow kRows[] = {
     {"nnefrun_gelu", fit_elementwise, lower_elementwise},
     {"relu", fit_elementwise, lower_elementwise},
     {"clamp", fit_elementwise, lower_elementwise},
+    {"nnefrun_clip", fit_elementwise, lower_elementwise},
     {"add", fit_elementwise, lower_elementwise},
     {"sub", fit_elementwise, lower_elementwise},
     {"mul", fit_elementwise, lower_elementwise},

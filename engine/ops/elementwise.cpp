@@ -459,11 +459,13 @@ std::vector<Fact> infer_clamp(InferContext& c) {
   return {fact_of(x.dtype, broadcast_facts(c, {&x, &a, &b}))};
 }
 
-// max(min(x, b), a) with the selects of the standard: a wins when the bounds cross, NaN becomes b.
+// The selects of the standard. clamp is max(min(x, b), a): a wins when the bounds cross, NaN becomes b.
+// nnefrun_clip is min(max(x, a), b): b wins when the bounds cross, NaN becomes a.
 std::vector<Tensor> eval_clamp(EvalContext& c) {
   const Tensor &x = c.input("x"), &a = c.input("a"), &b = c.input("b");
   const Shape shape =
-      broadcast_leading("clamp", std::vector<const Shape*>{&x.shape(), &a.shape(), &b.shape()});
+      broadcast_leading(c.signature().name, std::vector<const Shape*>{&x.shape(), &a.shape(), &b.shape()});
+  const bool low_last = c.signature().name == "clamp";
   Tensor out = Tensor::uninitialized(x.dtype(), shape);
   dispatch(x.dtype(), [&](auto tag) {
     using T = decltype(tag);
@@ -472,8 +474,8 @@ std::vector<Tensor> eval_clamp(EvalContext& c) {
                                broadcast_strides(b.shape(), shape)});
          o.more(); o.next()) {
       const auto low = widen(a.data<T>()[o.offset(1)]), high = widen(b.data<T>()[o.offset(2)]);
-      const auto below = kSmaller(widen(x.data<T>()[o.offset(0)]), high);
-      *to++ = narrow<T>(kLarger(below, low));
+      const auto value = widen(x.data<T>()[o.offset(0)]);
+      *to++ = narrow<T>(low_last ? kLarger(kSmaller(value, high), low) : kSmaller(kLarger(value, low), high));
     }
   });
   return {out};
@@ -512,6 +514,7 @@ constexpr OpDef kRows[] = {
     compare_row("ne", kItems),
     {.name = "select", .infer = infer_select, .eval = eval_select, .types = kItems},
     {.name = "clamp", .infer = infer_clamp, .eval = eval_clamp, .types = kNumbers},
+    {.name = "nnefrun_clip", .infer = infer_clamp, .eval = eval_clamp, .types = kNumbers},
 };
 
 }  // namespace

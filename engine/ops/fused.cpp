@@ -14,11 +14,15 @@ namespace {
 
 double logistic(double x) { return 1 / (1 + std::exp(-x)); }
 
-// As the selects of the standard have it: NaN becomes 0, and the upper bound.
+// As the selects of the standard have it: NaN becomes 0, the upper bound, and the lower bound.
 double relu(double x, double, double) { return x > 0 ? x : 0; }
 double clamp(double x, double low, double high) {
   const double below = x < high ? x : high;
   return below > low ? below : low;
+}
+double clip(double x, double low, double high) {
+  const double above = x > low ? x : low;
+  return above < high ? above : high;
 }
 
 struct Activation {
@@ -29,6 +33,7 @@ constexpr Activation kActivations[] = {
     {"", [](double x, double, double) { return x; }},
     {"relu", relu},
     {"clamp", clamp},
+    {"clip", clip},
     {"leaky_relu", [](double x, double alpha, double) { return x < 0 ? alpha * x : x; }},
     {"sigmoid", [](double x, double, double) { return logistic(x); }},
     {"tanh", [](double x, double, double) { return std::tanh(x); }},
@@ -99,7 +104,8 @@ Tensor plain_value(const EvalContext& c, std::string_view name, size_t tensors) 
 std::vector<Fact> with_epilogue(const InferContext& c, const Fact& result) {
   activation_of(c);
   const double alpha = c.scalar("alpha"), beta = c.scalar("beta");
-  if (std::isnan(alpha) || std::isnan(beta) || (c.string("activation") == "clamp" && alpha > beta)) {
+  if (std::isnan(alpha) || std::isnan(beta) ||
+      ((c.string("activation") == "clamp" || c.string("activation") == "clip") && alpha > beta)) {
     throw c.fail("attribute-range", c.signature().name + ": alpha = " + std::to_string(alpha) +
                                         " and beta = " + std::to_string(beta) +
                                         " do not fit the activation '" + c.string("activation") + "'");

@@ -63,6 +63,7 @@ constexpr UnaryEntry kUnary[] = {
     {"nnefrun_round_half_away", UnaryOp::round_half_away},
     {"tract_core_round_even", UnaryOp::round_half_even},
     {"tract_core_hard_swish", UnaryOp::hard_swish},
+    {"relu", UnaryOp::relu},
 };
 
 bool lower_unary(PlanBuilder& b, const Graph& graph, uint32_t index) {
@@ -99,30 +100,25 @@ bool lower_gelu(PlanBuilder& b, const Graph& graph, uint32_t index) {
   return true;
 }
 
-// max(x, 0) by its definition: NaN becomes 0 (register A7 of the reference: ties and NaN give the second
-// operand).
-bool lower_relu(PlanBuilder& b, const Graph& graph, uint32_t index) {
-  const Node& node = graph.node(index);
-  if (!all_f32(graph, node)) return false;
-  BinaryParameters p;
-  p.op = static_cast<uint8_t>(BinaryOp::max);
-  b.step(StepKind::binary, {b.value_of(node.inputs[0]), b.constant(Tensor::scalar(0.0F))}, {b.result(index)},
-         p);
-  return true;
-}
-
-// max(min(x, b), a) by its definition, with two constants of one item as one step.
+// clamp is max(min(x, b), a), nnefrun_clip min(max(x, a), b): one step for bounds that are numbers, else two.
 bool lower_clamp(PlanBuilder& b, const Graph& graph, uint32_t index) {
   const Node& node = graph.node(index);
-  if (!all_f32(graph, node)) return false;
-  const uint32_t low = b.value_of(node.inputs[1]), high = b.value_of(node.inputs[2]);
-  const uint32_t below = b.temporary(DataType::f32, node.facts[0].shape);
-  if (graph.fact(node.inputs[0]).shape != node.facts[0].shape) return false;
+  if (!all_f32(graph, node) || graph.fact(node.inputs[0]).shape != node.facts[0].shape) return false;
+  const bool low_last = node.op->name == "clamp";
+  const Tensor* low = graph.fact(node.inputs[1]).constant.get();
+  const Tensor* high = graph.fact(node.inputs[2]).constant.get();
+  if (low != nullptr && high != nullptr && low->size() == 1 && high->size() == 1) {
+    unary_step(b, graph, index, low_last ? UnaryOp::clamp : UnaryOp::clip, low->data<float>()[0],
+               high->data<float>()[0]);
+    return true;
+  }
+  const uint32_t between = b.temporary(DataType::f32, node.facts[0].shape);
   BinaryParameters p;
-  p.op = static_cast<uint8_t>(BinaryOp::min);
-  b.step(StepKind::binary, {b.value_of(node.inputs[0]), high}, {below}, p);
-  p.op = static_cast<uint8_t>(BinaryOp::max);
-  b.step(StepKind::binary, {below, low}, {b.result(index)}, p);
+  p.op = static_cast<uint8_t>(low_last ? BinaryOp::min : BinaryOp::max);
+  b.step(StepKind::binary, {b.value_of(node.inputs[0]), b.value_of(node.inputs[low_last ? 2 : 1])}, {between},
+         p);
+  p.op = static_cast<uint8_t>(low_last ? BinaryOp::max : BinaryOp::min);
+  b.step(StepKind::binary, {between, b.value_of(node.inputs[low_last ? 1 : 2])}, {b.result(index)}, p);
   return true;
 }
 
@@ -214,8 +210,9 @@ constexpr Lowering kLowerings[] = {
     {"leaky_relu", lower_leaky_relu},
     {"elu", lower_elu},
     {"nnefrun_gelu", lower_gelu},
-    {"relu", lower_relu},
+    {"relu", lower_unary},
     {"clamp", lower_clamp},
+    {"nnefrun_clip", lower_clamp},
     {"add", lower_binary},
     {"sub", lower_binary},
     {"mul", lower_binary},

@@ -177,6 +177,7 @@ bool lower_matmul(PlanBuilder& b, const Graph& graph, uint32_t index) {
 
 bool lower_linear(PlanBuilder& b, const Graph& graph, uint32_t index) {
   const Node& node = graph.node(index);
+  if (node.inputs.size() < 3) return product(b, graph, index, false, true, std::nullopt, std::nullopt, {});
   const Fact& bias = graph.fact(node.inputs[2]);
   // One bias for each column: [1, n], or a single value.
   if (bias.rank() >= 1 && !bias.shape[0].is(1)) return false;

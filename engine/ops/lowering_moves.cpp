@@ -105,6 +105,12 @@ bool lower_slice(PlanBuilder& b, const Graph& graph, uint32_t index) {
   copy.src_strides = in_strides;
   for (size_t i = 0; i < axes.size(); ++i) {
     const auto axis = static_cast<size_t>(axes[i]);
+    // Whether a slice stays inside its axis is seen when sizes are bound, but only if it is the only one: two
+    // may leave their axes and yet stay inside the tensor.
+    const Dim last = begins[i] + (copy.dims[axis] - 1) * Dim(strides[i]);
+    for (const Dim& cell : {begins[i], last}) {
+      if (axes.size() > 1 && !(cell.is_at_least(0) && (in[axis] - 1 - cell).is_at_least(0))) return false;
+    }
     copy.src_offset = copy.src_offset + begins[i] * in_strides[axis];
     copy.src_strides[axis] = in_strides[axis] * Dim(strides[i]);
   }

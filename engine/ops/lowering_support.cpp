@@ -15,6 +15,7 @@ constexpr ActivationEntry kActivations[] = {
     {"", kernels::Activation::none},
     {"relu", kernels::Activation::relu},
     {"clamp", kernels::Activation::clamp},
+    {"clip", kernels::Activation::clip},
     {"leaky_relu", kernels::Activation::leaky_relu},
     {"sigmoid", kernels::Activation::sigmoid},
     {"tanh", kernels::Activation::tanh},

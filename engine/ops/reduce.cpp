@@ -200,7 +200,7 @@ std::vector<Tensor> eval_logical_reduce(EvalContext& c) {
   return {out};
 }
 
-// --- argmax, argmin: row-major index over the listed axes ---
+// --- argmax, argmin: row-major index over the listed axes; the first NaN wins, as in max_reduce ---
 
 std::vector<Fact> infer_arg_reduce(InferContext& c) {
   const Fact& input = *c.inputs.at(0);
@@ -227,7 +227,8 @@ std::vector<Tensor> eval_arg_reduce(EvalContext& c) {
       size_t best = 0;
       for (size_t i = 1; i < offsets.size(); ++i) {
         const auto v = widen(from[offsets[i]]), reigning = widen(from[offsets[best]]);
-        if ((largest ? v > reigning : v < reigning) || (last && v == reigning)) best = i;
+        const bool first_nan = v != v && reigning == reigning;
+        if ((largest ? v > reigning : v < reigning) || first_nan || (last && v == reigning)) best = i;
       }
       to[region] = static_cast<int64_t>(best);
     });

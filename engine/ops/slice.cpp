@@ -44,6 +44,10 @@ Tensor sliced(const NodeReader& c, const Tensor& input, const std::vector<SliceA
   Shape shape = input.shape();
   auto strides = strides_of(input.shape());
   int64_t offset = 0;
+  // When the result is empty nothing is read, wherever the slices lie.
+  for (const SliceAxis& s : axes) shape[static_cast<size_t>(s.axis)] = s.length.evaluate(symbols).value_or(1);
+  const bool reads_nothing =
+      std::any_of(shape.begin(), shape.end(), [](int64_t extent) { return extent == 0; });
   for (const SliceAxis& s : axes) {
     const auto axis = static_cast<size_t>(s.axis);
     const auto begin = s.begin.evaluate(symbols), length = s.length.evaluate(symbols);
@@ -57,7 +61,7 @@ Tensor sliced(const NodeReader& c, const Tensor& input, const std::vector<SliceA
     const bool overflow =
         __builtin_mul_overflow(*length - 1, s.stride, &last) || __builtin_add_overflow(last, *begin, &last);
     if (*length < 0 || overflow ||
-        (*length > 0 && (*begin < 0 || *begin >= extent || last < 0 || last >= extent))) {
+        (*length > 0 && !reads_nothing && (*begin < 0 || *begin >= extent || last < 0 || last >= extent))) {
       throw c.fail("slice-out-of-range", prefix_of(c) + std::to_string(*length) + " cells from " +
                                              std::to_string(*begin) + " in steps of " +
                                              std::to_string(s.stride) + " leave axis " +

@@ -47,7 +47,7 @@ int64_t squared(int64_t x) {
 template <class T>
 T round_half_up(T x) {
   const T below = std::floor(x);
-  return x - below >= T(0.5) ? below + T(1) : below;
+  return (x - below >= T(0.5) ? below + T(1) : below) + T(0);  // never -0, as the sum is not
 }
 
 constexpr Unary kUnary[] = {

@@ -26,7 +26,8 @@ struct Close {
 std::optional<Patch> relu(const RewriteContext& c) {
   const bool symmetric = c.node().op->name == "nnefrun_fmax";  // `max` gives its second operand for NaN
   const auto operand = scalar_operand(c, c.node(), !symmetric);
-  if (!operand || operand->second != 0 || !is_plain_float(c.node().facts[0])) return std::nullopt;
+  if (!operand || operand->second != 0 || std::signbit(operand->second) || !is_plain_float(c.node().facts[0]))
+    return std::nullopt;
   return replace_by("relu", {operand->first});
 }
 
@@ -64,26 +65,25 @@ std::optional<Patch> clamp_from_max(const RewriteContext& c) {
   return replace_by("clamp", {high->other, low->bound, high->bound});
 }
 
-// min(max(x, a), b) and min(relu(x), b). The only difference from clamp(x, a, b) is what becomes of NaN: a
-// there, b here.
-std::optional<Patch> clamp_from_min(const RewriteContext& c) {
+// min(max(x, a), b) and min(relu(x), b).
+std::optional<Patch> clip_from_min(const RewriteContext& c) {
   const auto high = bound_of(c, c.node());
   if (!high || !is_plain_float(c.node().facts[0])) return std::nullopt;
   if (const Node* relu = c.producer(high->other, "relu", true)) {
     if (high->value < 0 || c.node().facts[0].dtype != DataType::f32) return std::nullopt;
     Patch patch;
     const PatchWire zero = patch.constant(Tensor::scalar(0.0F), c.node().result_names[0] + "_low");
-    patch.results = {patch.add("clamp", {Patch::tap(relu->inputs[0]), zero, Patch::tap(high->bound)})};
+    patch.results = {patch.add("nnefrun_clip", {Patch::tap(relu->inputs[0]), zero, Patch::tap(high->bound)})};
     return patch;
   }
   const Node* inner = one_of(c, high->other, {"max", "nnefrun_fmax"}, true);
   const auto low = inner == nullptr ? std::nullopt : bound_of(c, *inner);
   if (!low || low->value > high->value) return std::nullopt;
-  return replace_by("clamp", {low->other, low->bound, high->bound});
+  return replace_by("nnefrun_clip", {low->other, low->bound, high->bound});
 }
 
-// relu moves a lower bound below 0 up to 0.
-std::optional<Patch> clamp_of_relu(const RewriteContext& c) {
+// relu moves a lower bound below 0 up to 0, and gives the lower bound for NaN.
+std::optional<Patch> clip_of_relu(const RewriteContext& c) {
   const Node& node = c.node();
   const Node* relu = c.producer(node.inputs[0], "relu", true);
   const auto low = c.scalar(node.inputs[1]), high = c.scalar(node.inputs[2]);
@@ -91,10 +91,11 @@ std::optional<Patch> clamp_of_relu(const RewriteContext& c) {
       !c.fact(node.inputs[0]).same_type(node.facts[0])) {
     return std::nullopt;
   }
-  if (*low >= 0) return replace_by("clamp", {relu->inputs[0], node.inputs[1], node.inputs[2]});
+  if (*low >= 0) return replace_by("nnefrun_clip", {relu->inputs[0], node.inputs[1], node.inputs[2]});
   Patch patch;
   const PatchWire zero = patch.constant(Tensor::scalar(0.0F), node.result_names[0] + "_low");
-  patch.results = {patch.add("clamp", {Patch::tap(relu->inputs[0]), zero, Patch::tap(node.inputs[2])})};
+  patch.results = {
+      patch.add("nnefrun_clip", {Patch::tap(relu->inputs[0]), zero, Patch::tap(node.inputs[2])})};
   return patch;
 }
 
@@ -218,7 +219,7 @@ std::optional<Patch> hard_swish(const RewriteContext& c) {
       coefficient *= node->op->name == "mul" ? operand->second : 1 / operand->second;
       gate = operand->first;
     }
-    const Node* clamp = c.producer(gate, "clamp");
+    const Node* clamp = one_of(c, gate, {"clamp", "nnefrun_clip"});
     if (clamp == nullptr || !c.fact(x).same_type(c.node().facts[0])) continue;
     const auto low = c.scalar(clamp->inputs[1]), high = c.scalar(clamp->inputs[2]);
     const auto u = polynomial_of(c, clamp->inputs[0], x);
@@ -314,13 +315,11 @@ constexpr Rewrite kRewrites[] = {
     {"clamp-of-max", "max", "max(min(x, b), a) => clamp(x, a, b) for numbers a <= b", clamp_from_max},
     {"clamp-of-fmax", "nnefrun_fmax",
      "nnefrun_fmax(nnefrun_fmin(x, b), a) => clamp(x, a, b) for numbers a <= b", clamp_from_max},
-    {"clamp-of-min", "min", "min(max(x, a), b) => clamp(x, a, b) for numbers a <= b; NaN becomes b, not a",
-     clamp_from_min},
-    {"clamp-of-fmin", "nnefrun_fmin",
-     "nnefrun_fmin(nnefrun_fmax(x, a), b) => clamp(x, a, b) for numbers a <= b; NaN becomes b, not a",
-     clamp_from_min},
-    {"clamp-of-relu", "clamp",
-     "clamp(relu(x), a, b) => clamp(x, max(a, 0), b) for numbers b >= 0; NaN as above", clamp_of_relu},
+    {"clip-of-min", "min", "min(max(x, a), b) => nnefrun_clip(x, a, b) for numbers a <= b", clip_from_min},
+    {"clip-of-fmin", "nnefrun_fmin",
+     "nnefrun_fmin(nnefrun_fmax(x, a), b) => nnefrun_clip(x, a, b) for numbers a <= b", clip_from_min},
+    {"clip-of-relu", "clamp", "clamp(relu(x), a, b) => nnefrun_clip(x, max(a, 0), b) for numbers b >= 0",
+     clip_of_relu},
     {"relu-of-max", "max", "max(x, 0) => relu(x)", relu},
     {"relu-of-fmax", "nnefrun_fmax", "nnefrun_fmax(x, 0) => relu(x)", relu},
     {"silu", "mul", "x * sigmoid(x) => silu(x)", silu},

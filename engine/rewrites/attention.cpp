@@ -12,7 +12,7 @@ namespace {
 bool is_broadcasting(std::string_view op) {
   static constexpr std::string_view kOps[] = {
       "add", "sub", "mul", "div", "pow", "min", "max", "nnefrun_fmin", "nnefrun_fmax", "lt",
-      "gt",  "le",  "ge",  "eq",  "ne",  "and", "or",  "select",       "clamp"};
+      "gt",  "le",  "ge",  "eq",  "ne",  "and", "or",  "select",       "clamp",        "nnefrun_clip"};
   return std::find(std::begin(kOps), std::end(kOps), op) != std::end(kOps);
 }
 

@@ -66,8 +66,8 @@ std::optional<Patch> transpose_of_units(const RewriteContext& c) {
 constexpr int kMaxDepth = 16;
 
 bool is_movable(const Node& node) {
-  static constexpr std::string_view kMore[] = {"select", "clamp",          "lt", "gt", "le", "ge", "eq",
-                                               "ne",     "tract_core_cast"};
+  static constexpr std::string_view kMore[] = {"select", "clamp", "nnefrun_clip", "lt", "gt",
+                                               "le",     "ge",    "eq",           "ne", "tract_core_cast"};
   return node.facts.size() == 1 && node.bodies.empty() && !node.op->stateful &&
          (node.op->elementwise ||
           std::find(std::begin(kMore), std::end(kMore), node.op->name) != std::end(kMore));

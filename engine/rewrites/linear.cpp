@@ -49,9 +49,12 @@ std::optional<Weights> weights_behind(const RewriteContext& c, Outlet outlet) {
   if (w.node->op->name == "conv") {
     w.channel_axis = 1;
     w.channels = w.filter->dim(0);
-    const auto bias = conv_bias(c, w.node->inputs[2], rank, w.channels);
-    if (!bias) return std::nullopt;
-    w.bias = *bias;
+    w.bias.assign(static_cast<size_t>(w.channels), 0.0);
+    if (w.node->inputs.size() > 2) {
+      const auto bias = conv_bias(c, w.node->inputs[2], rank, w.channels);
+      if (!bias) return std::nullopt;
+      w.bias = *bias;
+    }
     return w;
   }
   const bool is_linear = w.node->op->name == "linear";
@@ -391,10 +394,10 @@ std::optional<FusedActivation> activation_of(const RewriteContext& c, const Node
     return FusedActivation{r.string("approximation") == "tanh" ? "gelu_tanh" : "gelu_erf"};
   if (op == "tract_core_gelu_approx" && !r.logical("fast_impl")) return FusedActivation{"gelu_tanh"};
   if (op == "leaky_relu" || op == "elu") return FusedActivation{std::string(op), r.scalar("alpha")};
-  if (op == "clamp") {
+  if (op == "clamp" || op == "nnefrun_clip") {
     const auto low = c.scalar(node.inputs[1]), high = c.scalar(node.inputs[2]);
     if (low && high && *low <= *high && c.fact(node.inputs[0]).same_type(node.facts[0]))
-      return FusedActivation{"clamp", *low, *high};
+      return FusedActivation{op == "clamp" ? "clamp" : "clip", *low, *high};
   }
   return std::nullopt;
 }

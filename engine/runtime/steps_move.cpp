@@ -113,11 +113,18 @@ Status gather_run(const StepContext& c) {
   const auto* indices = reinterpret_cast<const int64_t*>(c.inputs[1]->data);
   const std::byte* from = c.inputs[0]->data;
   std::byte* to = c.outputs[0]->data;
+  const auto index_at = [&](int64_t i) {
+    return indices[i] < 0 && p.wrap != 0 ? indices[i] + bound.extent : indices[i];
+  };
+  for (int64_t i = 0; i < bound.count; ++i) {  // also when nothing is copied
+    const int64_t index = index_at(i);
+    if (index < 0 || index >= bound.extent)
+      return failed(StatusCode::index_out_of_range, indices[i], bound.extent);
+  }
+  if (bound.row_bytes == 0) return {};
   for (int64_t o = 0; o < bound.outer; ++o) {
     for (int64_t i = 0; i < bound.count; ++i, to += bound.row_bytes) {
-      const int64_t index = indices[i] < 0 && p.wrap != 0 ? indices[i] + bound.extent : indices[i];
-      if (index < 0 || index >= bound.extent)
-        return failed(StatusCode::index_out_of_range, indices[i], bound.extent);
+      const int64_t index = index_at(i);
       std::memcpy(to, from + static_cast<size_t>(o * bound.extent + index) * bound.row_bytes,
                   bound.row_bytes);
     }

@@ -61,24 +61,33 @@ NNEFRUN_INLINE void finish_tile(V (&acc)[kPositions][kVectors], const Epilogue* 
       }
     }
     after = e.activation;
-    // max and min give their second operand when the two do not compare: NaN stays
-    if (after == Activation::relu || after == Activation::clamp) {
-      const V low = vset(after == Activation::relu ? 0.0F : e.a);
-      NNEFRUN_UNROLL
-      for (int v = 0; v < kVectors; ++v) {
-        NNEFRUN_UNROLL
-        for (int r = 0; r < kPositions; ++r) acc[r][v] = vmax(low, acc[r][v]);
-      }
-    }
-    if (after == Activation::clamp) {
+    if (after == Activation::clamp) {  // relu and clip have their bounds in the other order, see Activation
       const V high = vset(e.b);
       NNEFRUN_UNROLL
       for (int v = 0; v < kVectors; ++v) {
         NNEFRUN_UNROLL
-        for (int r = 0; r < kPositions; ++r) acc[r][v] = vmin(high, acc[r][v]);
+        for (int r = 0; r < kPositions; ++r) acc[r][v] = vmin(acc[r][v], high);
       }
     }
-    if (after == Activation::relu || after == Activation::clamp) after = Activation::none;
+    const bool bounded =
+        after == Activation::relu || after == Activation::clamp || after == Activation::clip;
+    if (bounded) {
+      const V low = vset(after == Activation::relu ? 0.0F : e.a);
+      NNEFRUN_UNROLL
+      for (int v = 0; v < kVectors; ++v) {
+        NNEFRUN_UNROLL
+        for (int r = 0; r < kPositions; ++r) acc[r][v] = vmax(acc[r][v], low);
+      }
+    }
+    if (after == Activation::clip) {
+      const V high = vset(e.b);
+      NNEFRUN_UNROLL
+      for (int v = 0; v < kVectors; ++v) {
+        NNEFRUN_UNROLL
+        for (int r = 0; r < kPositions; ++r) acc[r][v] = vmin(acc[r][v], high);
+      }
+    }
+    if (bounded) after = Activation::none;
   }
   NNEFRUN_UNROLL
   for (int v = 0; v < kVectors; ++v) {

@@ -55,6 +55,7 @@ NNEFRUN_UNARY_BODY(gelu_erf, vgelu_erf(x));
 NNEFRUN_UNARY_BODY(gelu_tanh, vgelu_tanh(x));
 NNEFRUN_UNARY_BODY(relu, vrelu(x));
 NNEFRUN_UNARY_BODY(clamp, vclamp(x, p.a, p.b));
+NNEFRUN_UNARY_BODY(clip, vclip(x, p.a, p.b));
 NNEFRUN_UNARY_BODY(leaky_relu, vleaky_relu(x, p.a));
 NNEFRUN_UNARY_BODY(elu, velu(x, p.a));
 NNEFRUN_UNARY_BODY(selu, vselu(x));
@@ -80,7 +81,8 @@ struct Unary_round_half_away {
 struct Unary_round_half_up {
   NNEFRUN_INLINE static V apply(V x, UnaryParams) {
     const V whole = vfloor(x);
-    return vcopysign(vselect(vle(vset(0.5F), x - whole), whole + vset(1.0F), whole), x);
+    // + 0 makes a +0 of -0, as x + 0.5 does
+    return vselect(vle(vset(0.5F), x - whole), whole + vset(1.0F), whole) + vset(0.0F);
   }
 };
 

@@ -1,13 +1,14 @@
 // Elementwise f32 operations: y[i] = op(x[i]) and z[i] = op(x[i], y[i]), with broadcasting by strides.
 //
 // Values. Every unary function is defined on all of f32: outside its mathematical domain it gives NaN, NaN
-// gives NaN (sign and the comparisons excepted), overflow gives infinity, and subnormal arguments and results
+// gives NaN (sign, relu, clamp, clip and the comparisons excepted), overflow gives infinity, and subnormal arguments and results
 // are honoured. The largest error of each is its row in kernels.inc. With the notation of C:
 //
 //   sign             x > 0 ? 1 : x < 0 ? -1 : 0            (NaN gives 0)
 //   rsqr             1 / (x*x)
-//   clamp            min(max(x, a), b)                     (NaN stays NaN)
-//   relu             x < 0 ? 0 : x                         (NaN stays NaN, -0 stays -0)
+//   clamp            max(min(x, b), a)                     (max and min as below: NaN gives b)
+//   clip             min(max(x, a), b)                     (NaN gives a)
+//   relu             x > 0 ? x : 0                         (NaN and -0 give 0)
 //   leaky_relu       x < 0 ? a*x : x
 //   elu              x < 0 ? a*(exp(x)-1) : x
 //   selu             l*(x < 0 ? s*(exp(x)-1) : x), l = 1.0507009873554805, s = 1.6732632423543772

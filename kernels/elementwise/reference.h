@@ -42,8 +42,9 @@ inline double unary_reference(UnaryOp op, double x, double a, double b) {
     case UnaryOp::gelu_erf: return 0.5 * x * std::erfc(-x / std::sqrt(2.0));
     case UnaryOp::gelu_tanh:
       return 0.5 * x * (1 + std::tanh(std::sqrt(2 / std::acos(-1.0)) * (x + 0.044715 * x * x * x)));
-    case UnaryOp::relu: return x < 0 ? 0 : x;
-    case UnaryOp::clamp: return x < a ? a : x > b ? b : x;
+    case UnaryOp::relu: return x > 0 ? x : 0;
+    case UnaryOp::clamp: return x < b ? (x > a ? x : a) : b > a ? b : a;
+    case UnaryOp::clip: return x > a ? (x < b ? x : b) : a < b ? a : b;
     case UnaryOp::leaky_relu: return x < 0 ? a * x : x;
     case UnaryOp::elu: return x < 0 ? a * std::expm1(x) : x;
     case UnaryOp::selu: return 1.0507009873554805 * (x < 0 ? 1.6732632423543772 * std::expm1(x) : x);

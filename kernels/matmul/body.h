@@ -128,7 +128,7 @@ __attribute__((noinline)) void tile(const Tile& t) {
         }
       }
     }
-    // relu and clamp are done here, where they are nearly free; the others over the stored rows.
+    // relu, clamp and clip are done here, where they are nearly free; the others over the stored rows.
     activate = e.activation != Activation::none;
     if (e.activation == Activation::relu) {
       activate = false;
@@ -143,6 +143,13 @@ __attribute__((noinline)) void tile(const Tile& t) {
       for (int r = 0; r < kRows; ++r) {
         NNEFRUN_UNROLL
         for (int v = 0; v < kCols; ++v) acc[r][v] = vclamp(acc[r][v], e.a, e.b);
+      }
+    } else if (e.activation == Activation::clip) {
+      activate = false;
+      NNEFRUN_UNROLL
+      for (int r = 0; r < kRows; ++r) {
+        NNEFRUN_UNROLL
+        for (int v = 0; v < kCols; ++v) acc[r][v] = vclip(acc[r][v], e.a, e.b);
       }
     }
   }

@@ -13,8 +13,9 @@ inline double activation_reference(Activation activation, double x, double a, do
   const double hard = std::fmin(std::fmax(x / 6 + 0.5, 0), 1);
   switch (activation) {
     case Activation::none: return x;
-    case Activation::relu: return x < 0 ? 0 : x;
-    case Activation::clamp: return x < a ? a : x > b ? b : x;
+    case Activation::relu: return x > 0 ? x : 0;
+    case Activation::clamp: return x < b ? (x > a ? x : a) : b > a ? b : a;
+    case Activation::clip: return x > a ? (x < b ? x : b) : a < b ? a : b;
     case Activation::leaky_relu: return x < 0 ? a * x : x;
     case Activation::sigmoid: return sigmoid;
     case Activation::tanh: return std::tanh(x);

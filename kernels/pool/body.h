@@ -17,7 +17,7 @@ NNEFRUN_INLINE void pool_row(const PoolRow& p) {
       for (int64_t t = 0; t < p.tap_count; ++t) {
         const V item = vload(x + p.taps[t]);
         if (kMax) {
-          acc = vselect(vunord(acc, item), acc + item, vmax(item, acc));  // a NaN stays
+          acc = vselect(vunord(acc, acc), item, vmax(item, acc));  // NaN loses
         } else {
           acc = acc + item;
         }

@@ -71,7 +71,7 @@ void pool_f32(PoolOp op, const PoolShape& s, const float* x, float* y, void* wor
   if (s.planes == 0 || volume(s.out) == 0) return;
   const PoolKernels& kernel = choose_pool(features);
   const bool ignore = s.border == PoolBorder::ignore, is_max = op == PoolOp::max;
-  const float start = is_max ? -std::numeric_limits<float>::infinity() : 0.0F;
+  const float start = is_max ? std::numeric_limits<float>::quiet_NaN() : 0.0F;  // NaN loses
   const Parts parts = parts_of(s);
   StagePlane stage;
   stage.width = s.in[2];
@@ -139,6 +139,9 @@ void pool_f32(PoolOp op, const PoolShape& s, const float* x, float* y, void* wor
         row.y = y;
         if (is_max) {
           kernel.max_row(row);
+          for (int64_t w = 0; ignore && w < s.out[2]; ++w) {
+            if (row.row_count == 0 || counts[w] == 0) y[w] = std::numeric_limits<float>::lowest();
+          }
         } else {
           kernel.sum_row(row);
         }

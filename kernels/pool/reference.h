@@ -11,7 +11,7 @@ namespace nnefrun::kernels {
 // One output value of one plane.
 inline double pool_reference(PoolOp op, const PoolShape& s, const float* plane, const int64_t (&at)[3]) {
   const bool ignore = s.border == PoolBorder::ignore;
-  double result = op == PoolOp::max ? -std::numeric_limits<double>::infinity() : 0;
+  double result = op == PoolOp::max ? std::numeric_limits<float>::lowest() : 0;
   int64_t count = 0;
   const int64_t taps = s.window[0] * s.window[1] * s.window[2];
   for (int64_t t = 0; t < taps; ++t) {
@@ -28,10 +28,9 @@ inline double pool_reference(PoolOp op, const PoolShape& s, const float* plane, 
     ++count;
     if (op != PoolOp::max) {
       result += item;
-    } else if (std::isnan(item) || item > result) {
+    } else if (count == 1 || std::isnan(result) || item > result) {
       result = item;
     }
-    if (std::isnan(result)) return result;
   }
   return op == PoolOp::avg && count > 0 ? result / static_cast<double>(count) : result;
 }

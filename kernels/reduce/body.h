@@ -125,6 +125,10 @@ template <ReduceOp kOp>
 void reduce(const float* x, float* y, int64_t outer, int64_t n, int64_t inner) {
   constexpr bool kMean = kOp == ReduceOp::mean || kOp == ReduceOp::mean_of_squares;
   const float count = static_cast<float>(n);
+  if ((kOp == ReduceOp::max || kOp == ReduceOp::min) && n == 0) {
+    for (int64_t i = 0; i < outer * inner; ++i) y[i] = kOp == ReduceOp::max ? -__FLT_MAX__ : __FLT_MAX__;
+    return;
+  }
   for (int64_t o = 0; o < outer; ++o, x += n * inner, y += inner) {
     if constexpr (kOp == ReduceOp::max || kOp == ReduceOp::min) {
       if (inner == 1) {

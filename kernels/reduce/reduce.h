@@ -14,7 +14,7 @@
 // summed in order into a compensated total. So the error does not grow with n. Variances are computed about
 // the mean, in two passes.
 //
-// Empty (n = 0): sum 0, sum_of_squares 0, mean NaN, max -infinity, min +infinity; arg gives 0; softmax writes
+// Empty (n = 0): sum 0, sum_of_squares 0, mean NaN, max the lowest and min the highest finite number; arg gives 0; softmax writes
 // nothing. NaN: max and min give NaN if any item is NaN; arg gives the first NaN. In softmax a NaN makes its
 // whole row NaN; a row of -infinity gives NaN, as the formula says.
 //

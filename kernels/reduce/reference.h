@@ -13,6 +13,9 @@ inline double reduce_reference(ReduceOp op, const float* x, int64_t n, int64_t s
   const bool square = op == ReduceOp::sum_of_squares || op == ReduceOp::mean_of_squares;
   const bool extreme = op == ReduceOp::max || op == ReduceOp::min;
   const double infinity = std::numeric_limits<double>::infinity();
+  const double largest = std::numeric_limits<float>::max();
+  if (n == 0 && op == ReduceOp::max) return -largest;
+  if (n == 0 && op == ReduceOp::min) return largest;
   double result = op == ReduceOp::max ? -infinity : op == ReduceOp::min ? infinity : 0;
   for (int64_t j = 0; j < n; ++j) {
     const double item = x[j * stride];

@@ -24,7 +24,7 @@ const UnaryCase kUnaryCases[] = {
 
 // The parameters that the operations with parameters are tested with.
 UnaryParams params_of(UnaryOp op) {
-  if (op == UnaryOp::clamp) return {-1.5F, 2.25F};
+  if (op == UnaryOp::clamp || op == UnaryOp::clip) return {-1.5F, 2.25F};
   if (op == UnaryOp::elu) return {0.75F, 0.0F};
   return {0.1F, 0.0F};
 }
@@ -126,9 +126,10 @@ TEST_CASE("unary functions at the edges of f32", "[kernels][elementwise]") {
       {UnaryOp::erf, -kInf, -1},
       {UnaryOp::erf, nan, nan},
       {UnaryOp::erf, 1e-30F, 1.12837915e-30F},
-      {UnaryOp::relu, nan, nan},
+      {UnaryOp::relu, nan, 0},
       {UnaryOp::relu, -3, 0},
-      {UnaryOp::clamp, nan, nan},
+      {UnaryOp::clamp, nan, 2.25F},
+      {UnaryOp::clip, nan, -1.5F},
       {UnaryOp::sign, nan, 0},
       {UnaryOp::softplus, kInf, kInf},
       {UnaryOp::softplus, -kInf, 0},

@@ -13,7 +13,9 @@ namespace {
 
 constexpr int64_t kMaxVolume = 3000;
 
-std::optional<Shape> static_shape(const DimShape& shape) { return fact_of(DataType::f32, shape).static_shape(); }
+std::optional<Shape> static_shape(const DimShape& shape) {
+  return fact_of(DataType::f32, shape).static_shape();
+}
 
 }  // namespace
 
@@ -128,32 +130,12 @@ namespace {
 template <class T>
 T special_item(int64_t which) {
   using L = std::numeric_limits<float>;
-  static const float kItems[] = {0.0F,
-                                 -0.0F,
-                                 L::quiet_NaN(),
-                                 L::infinity(),
-                                 -L::infinity(),
-                                 L::denorm_min(),
-                                 -1e-40F,
-                                 L::min(),
-                                 L::max(),
-                                 L::lowest(),
-                                 0.5F,
-                                 -0.5F,
-                                 1.5F,
-                                 0.49999997F,
-                                 -2.5F,
-                                 1.0F,
-                                 -1.0F,
-                                 8388609.0F,
-                                 -1e10F,
-                                 88.8F,
-                                 -87.5F,
-                                 -104.0F,
-                                 709.5F,
-                                 6e-8F,
-                                 65504.0F,
-                                 65520.0F};
+  static const float kItems[] = {
+      0.0F,     -0.0F,       L::quiet_NaN(), L::infinity(), -L::infinity(), L::denorm_min(),
+      -1e-40F,  L::min(),    L::max(),       L::lowest(),   0.5F,           -0.5F,
+      1.5F,     0.49999997F, -2.5F,          1.0F,          -1.0F,          8388609.0F,
+      -1e10F,   88.8F,       -87.5F,         -104.0F,       709.5F,         6e-8F,
+      65504.0F, 65520.0F};
   return static_cast<T>(kItems[static_cast<size_t>(which) % std::size(kItems)]);
 }
 
@@ -184,22 +166,24 @@ Tensor Draw::values(DataType dtype, const Shape& shape, Regime how) {
       if constexpr (std::is_integral_v<T>) {
         const bool full = how == Regime::wild && one_in(2);
         items[i] = static_cast<T>(full ? between(INT64_MIN, INT64_MAX) : between(-3, 5));
-        if (full && one_in(4)) items[i] = one_in(2) ? std::numeric_limits<T>::min() : std::numeric_limits<T>::max();
+        if (full && one_in(4))
+          items[i] = one_in(2) ? std::numeric_limits<T>::min() : std::numeric_limits<T>::max();
       } else {
         switch (how) {
           case Regime::tame:
-            items[i] = static_cast<T>(one_in(16) ? (one_in(2) ? 0.0F : -0.0F) : static_cast<float>(real(-2, 2)));
+            items[i] =
+                static_cast<T>(one_in(16) ? (one_in(2) ? 0.0F : -0.0F) : static_cast<float>(real(-2, 2)));
             break;
           case Regime::whole:
             items[i] = with_special_ && one_in(24) ? special_item<T>(between(2, 4))
                                                    : static_cast<T>(static_cast<float>(between(-3, 3)));
             break;
           case Regime::wild:
-            items[i] = one_in(2)
-                           ? special_item<T>(between(0, 1000))
-                           : static_cast<T>(static_cast<float>(
-                                 std::ldexp(real(-2, 2), static_cast<int>(one_in(2) ? between(-150, 127)
-                                                                                    : between(-8, 8)))));
+            items[i] =
+                one_in(2)
+                    ? special_item<T>(between(0, 1000))
+                    : static_cast<T>(static_cast<float>(std::ldexp(
+                          real(-2, 2), static_cast<int>(one_in(2) ? between(-150, 127) : between(-8, 8)))));
             break;
         }
       }
@@ -249,7 +233,8 @@ Outlet Draw::indices(DataType dtype, const DimShape& shape, const Dim& low, cons
   const Fill fill = [=, this](const Shape& known, const SymbolValues& symbols) {
     const int64_t from = low.evaluate(symbols).value(), to = high.evaluate(symbols).value();
     Tensor out = Tensor::zeros(DataType::i64, known);
-    for (int64_t i = 0; i < out.size(); ++i) out.mutable_data<int64_t>()[i] = from <= to ? between(from, to) : from;
+    for (int64_t i = 0; i < out.size(); ++i)
+      out.mutable_data<int64_t>()[i] = from <= to ? between(from, to) : from;
     return cast_items(out, dtype);
   };
   if (!low.is_constant() || !high.is_constant()) return input(fact_of(dtype, shape), fill);
@@ -266,7 +251,13 @@ DimShape Draw::narrowed(const DimShape& shape) {
   return out;
 }
 
-std::vector<Outlet> Draw::call_all(std::string_view op, const Arguments& arguments, const Attributes& attributes,
+bool Draw::is_known(const DimShape& shape) const {
+  return std::all_of(shape.begin(), shape.end(),
+                     [&](const Dim& extent) { return extent.evaluate(bindings[0]).has_value(); });
+}
+
+std::vector<Outlet> Draw::call_all(std::string_view op, const Arguments& arguments,
+                                   const Attributes& attributes,
                                    std::vector<std::shared_ptr<const Graph>> bodies) {
   const OpDef* row = find_op(op);
   if (row == nullptr) throw std::logic_error("no row " + std::string(op));
@@ -326,7 +317,7 @@ Outlet Draw::followed(Outlet x) {
   }
   const auto number = [&](double low, double high) { return constant(reals(fact.dtype, {}, low, high)); };
   const auto other = [&] {
-    if (one_in(3)) return number(-3, 3);
+    if (one_in(3) || !is_known(fact.shape)) return number(-3, 3);
     return argument(fact.dtype, narrowed(fact.shape), -2, 2);
   };
   if (fact.quant || (!is_float(fact.dtype) && !is_integer(fact.dtype))) return call("copy", {{"x", x}});
@@ -349,16 +340,21 @@ Outlet Draw::followed(Outlet x) {
     case 3: return call("min", {{"x", x}, {"y", number(-1, 1)}});
     case 4: return call("clamp", {{"x", x}, {"a", number(-1, 0)}, {"b", number(0, 6)}});
     case 5:
-    case 6: return one_in(2) ? call("add", {{"x", x}, {"y", other()}}) : call("add", {{"x", other()}, {"y", x}});
-    case 7: return one_in(2) ? call("sub", {{"x", x}, {"y", other()}}) : call("sub", {{"x", other()}, {"y", x}});
+    case 6:
+      return one_in(2) ? call("add", {{"x", x}, {"y", other()}}) : call("add", {{"x", other()}, {"y", x}});
+    case 7:
+      return one_in(2) ? call("sub", {{"x", x}, {"y", other()}}) : call("sub", {{"x", other()}, {"y", x}});
     case 8:
-    case 9: return one_in(2) ? call("mul", {{"x", x}, {"y", other()}}) : call("mul", {{"x", other()}, {"y", x}});
+    case 9:
+      return one_in(2) ? call("mul", {{"x", x}, {"y", other()}}) : call("mul", {{"x", other()}, {"y", x}});
     case 10: return call("div", {{"x", x}, {"y", number(0.5, 4)}});
     case 11: return call(pick({"sigmoid", "tanh", "silu", "neg", "tract_core_hard_swish"}), {{"x", x}});
     case 12: return call("leaky_relu", {{"x", x}}, {{"alpha", real(0, 0.5)}});
     case 13: return call("elu", {{"x", x}}, {{"alpha", real(0.5, 1.5)}});
     case 14: return call("nnefrun_gelu", {{"x", x}}, {{"approximation", pick({"none", "tanh"})}});
-    default: return call("add", {{"x", x}, {"y", argument(fact.dtype, fact.shape, -2, 2)}});
+    default:
+      if (!is_known(fact.shape)) return call("copy", {{"x", x}});
+      return call("add", {{"x", x}, {"y", argument(fact.dtype, fact.shape, -2, 2)}});
   }
 }
 

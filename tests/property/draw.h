@@ -1,5 +1,5 @@
-// Draw: one random case of a property test. A generator draws element types, shapes, attributes and values, and
-// builds a small graph from them; everything follows from the seed.
+// Draw: one random case of a property test. A generator draws element types, shapes, attributes and values,
+// and builds a small graph from them; everything follows from the seed.
 //
 // A case may be symbolic: some extents are then the symbols S and B, and there are several bindings, sets of
 // values for them. So an input is not a tensor but a type, a shape and a way to fill it.
@@ -73,6 +73,8 @@ class Draw {
   Outlet constant(Tensor value, std::optional<AffineQuantization> quant = std::nullopt);
   // What an operand of `shape` may be broadcast from: axes become 1, or are cut off at the end.
   DimShape narrowed(const DimShape& shape);
+  // Whether the symbols of the case tell all extents; some follow from the data.
+  bool is_known(const DimShape& shape) const;
 
   // All results, or the first. Attributes left out have their defaults. Throws what Graph::add throws.
   std::vector<Outlet> call_all(std::string_view op, const Arguments& arguments,
@@ -98,10 +100,11 @@ class Draw {
   bool symbolic;
   std::vector<SymbolValues> bindings;  // one, or several of a symbolic case
   int runs = 1;                        // consecutive ones for each binding: more for what keeps a state
-  // How far floats may differ, in steps of their type: relative to the value, or to the largest value anywhere
-  // in the graph when `local` is false. 0: not at all, NaNs aside.
+  // How far floats may differ, in steps of their type: relative to the value, or to the largest value
+  // anywhere in the graph when `local` is false. 0: not at all, NaNs aside.
   double steps = 0;
   bool local = true;
+  double absolute = 0;       // or by this much
   bool signed_zeros = true;  // +0 and -0 are different
   // Allows `steps` more.
   void inexact(double steps, bool local);

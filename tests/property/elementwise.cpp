@@ -14,6 +14,8 @@ void exact_unary(Draw& d, std::string_view op) {
 void unary(Draw& d, std::string_view op) {
   d.inexact(12, true);
   d.signed_zeros = false;
+  // Where a factor of the product nearly vanishes.
+  d.absolute = op == "tract_core_hard_swish" ? 1e-6 : op == "silu" ? 1e-36 : 0;
   const Outlet x = d.argument(d.floating(), d.shape(0, 6));
   d.follow(d.call(op, {{"x", x}}));
 }
@@ -41,6 +43,11 @@ Pair operands(Draw& d, DataType dtype) {
 void exact_binary(Draw& d, std::string_view op) {
   const auto [x, y] = operands(d, d.number());
   d.follow(d.call(op, {{"x", x}, {"y", y}}));
+}
+// Which of two zeros is smaller is not said.
+void number_wins(Draw& d, std::string_view op) {
+  d.signed_zeros = false;
+  exact_binary(d, op);
 }
 // Quotients become products with reciprocals of constants.
 void division(Draw& d, std::string_view op) {
@@ -87,7 +94,8 @@ void select(Draw& d, std::string_view op) {
   const Outlet condition = d.argument(DataType::boolean, d.narrowed(shape));
   const Outlet a = d.argument(dtype, shape), b = d.argument(dtype, d.narrowed(shape));
   const bool swapped = d.one_in(2);
-  d.follow(d.call(op, {{"condition", condition}, {"true_value", swapped ? b : a}, {"false_value", swapped ? a : b}}));
+  d.follow(d.call(
+      op, {{"condition", condition}, {"true_value", swapped ? b : a}, {"false_value", swapped ? a : b}}));
 }
 
 void clamp(Draw& d, std::string_view op) {
@@ -105,7 +113,9 @@ void is_inf(Draw& d, std::string_view op) {
   d.result(d.call(op, {{"input", d.argument(d.floating(), d.shape(0, 4))}},
                   {{"detect_positive", d.one_in(2)}, {"detect_negative", d.one_in(2)}}));
 }
-void is_nan(Draw& d, std::string_view op) { d.result(d.call(op, {{"x", d.argument(d.floating(), d.shape(0, 4))}})); }
+void is_nan(Draw& d, std::string_view op) {
+  d.result(d.call(op, {{"x", d.argument(d.floating(), d.shape(0, 4))}}));
+}
 
 void with_alpha(Draw& d, std::string_view op) {
   d.inexact(12, true);
@@ -191,8 +201,8 @@ constexpr Generator kGenerators[] = {
     {"div", division, true},
     {"min", exact_binary, true},
     {"max", exact_binary, true},
-    {"nnefrun_fmin", exact_binary, true},
-    {"nnefrun_fmax", exact_binary, true},
+    {"nnefrun_fmin", number_wins, true},
+    {"nnefrun_fmax", number_wins, true},
     {"lt", exact_binary, true},
     {"gt", exact_binary, true},
     {"le", exact_binary, true},
@@ -211,6 +221,7 @@ constexpr Generator kGenerators[] = {
     {"tract_shr", shift, true},
     {"select", select, true},
     {"clamp", clamp, true},
+    {"nnefrun_clip", clamp, true},
     {"prelu", prelu, true},
     {"leaky_relu", with_alpha, true},
     {"elu", with_alpha, true},

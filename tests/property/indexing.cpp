@@ -16,7 +16,8 @@ void gather(Draw& d, std::string_view op) {
   const DataType type = index_type(d);
   const bool wraps = op == "tract_core_gather" && is_signed_integer(type) && d.one_in(2);
   const bool outside = d.one_in(12);
-  const Outlet at = d.indices(type, d.shape(0, 2), wraps ? Dim(0) - extent : Dim(0), outside ? extent : extent - 1);
+  const Outlet at =
+      d.indices(type, d.shape(0, 2), wraps ? Dim(0) - extent : Dim(0), outside ? extent : extent - 1);
   d.follow(d.call(op, {{"input", x}, {"indices", at}}, {{"axis", axis}}));
 }
 
@@ -79,7 +80,8 @@ void topk(Draw& d, std::string_view op) {
   const Outlet x = d.argument(d.number(), d.shape(1, 4));
   const int64_t axis = d.axis_of(x);
   const Dim extent = d.fact(x).shape[static_cast<size_t>(axis)];
-  const Outlet k = extent.is_constant() ? d.indices(DataType::i64, {}, 0, extent) : d.indices(DataType::i64, {}, 0, 1);
+  const Outlet k =
+      extent.is_constant() ? d.indices(DataType::i64, {}, 0, extent) : d.indices(DataType::i64, {}, 0, 1);
   d.results(d.call_all(op, {{"input", x}, {"k", k}}, {{"axis", axis}, {"largest", d.one_in(2)}}));
 }
 void one_hot(Draw& d, std::string_view op) {
@@ -124,16 +126,22 @@ void reverse_lookup(Draw& d, std::string_view op) {
 }
 // Two trees: one with a test and two leaves, one that is a leaf.
 void trees(Draw& d, std::string_view op) {
-  const auto bits = [&](double low, double high) { return std::bit_cast<uint32_t>(static_cast<float>(d.real(low, high))); };
+  const auto bits = [&](double low, double high) {
+    return std::bit_cast<uint32_t>(static_cast<float>(d.real(low, high)));
+  };
   const std::vector<uint32_t> nodes = {0, 1, 2, bits(-1, 1), static_cast<uint32_t>(d.between(1, 6)) | 0x100,
-                                       0, 1, 0, 0, 0, 1, 2, 0, 0, 0, 2, 4, 0, 0, 0};
+                                       0, 1, 0, 0,           0,
+                                       1, 2, 0, 0,           0,
+                                       2, 4, 0, 0,           0};
   const std::vector<uint32_t> leaves = {0, bits(-1, 1), 1, bits(-1, 1), 0, bits(-1, 1), 1, bits(-1, 1)};
   Arguments arguments{{"input", d.argument(DataType::f32, {d.extent(), 1})},
                       {"trees", d.constant(Tensor::of<uint32_t>({2}, {0, 3}))},
                       {"nodes", d.constant(Tensor::of<uint32_t>({4, 5}, nodes))},
                       {"leaves", d.constant(Tensor::of<uint32_t>({4, 2}, leaves))}};
   d.follow(d.call(op, arguments,
-                  {{"max_used_feature", 0}, {"n_classes", 2}, {"aggregate_fn", d.pick({"SUM", "AVERAGE", "MIN", "MAX"})}}));
+                  {{"max_used_feature", 0},
+                   {"n_classes", 2},
+                   {"aggregate_fn", d.pick({"SUM", "AVERAGE", "MIN", "MAX"})}}));
 }
 
 constexpr Generator kGenerators[] = {

@@ -7,12 +7,15 @@ namespace {
 
 using Pairs = std::vector<std::pair<int64_t, int64_t>>;
 
-Outlet anything(Draw& d, int min_rank, int max_rank) { return d.argument(d.any(), d.shape(min_rank, max_rank)); }
+Outlet anything(Draw& d, int min_rank, int max_rank) {
+  return d.argument(d.any(), d.shape(min_rank, max_rank));
+}
 Attribute ints(const std::vector<int64_t>& values) { return Attribute::of_ints(values); }
 
 void copy(Draw& d, std::string_view op) { d.follow(d.call(op, {{"x", anything(d, 0, 6)}})); }
 void copy_n(Draw& d, std::string_view op) {
-  for (const Outlet& y : d.call_all(op, {{"x", anything(d, 0, 4)}}, {{"times", d.between(1, 3)}})) d.follow(y);
+  for (const Outlet& y : d.call_all(op, {{"x", anything(d, 0, 4)}}, {{"times", d.between(1, 3)}}))
+    d.follow(y);
 }
 
 void reshape(Draw& d, std::string_view op) {
@@ -137,9 +140,7 @@ void slice(Draw& d, std::string_view op) {
           begin.push_back(extent - 1);
           length.emplace_back(1);
           break;
-        default:
-          begin.emplace_back(1);
-          length.push_back(extent - 1);
+        default: begin.emplace_back(1); length.push_back(extent - 1);
       }
       continue;
     }
@@ -162,9 +163,8 @@ void dyn_slice(Draw& d, std::string_view op) {
   const Dim extent = d.fact(x).shape[static_cast<size_t>(axis)];
   const DataType dtype = d.pick({DataType::i64, DataType::i64, DataType::i32});
   const Outlet start = d.indices(dtype, {}, 0, 0), end = d.indices(dtype, {}, extent, extent);
-  const bool known = d.one_in(2);
-  const Attributes with_length{{"axis", axis}, {"len", Attribute(extent)}}, without{{"axis", axis}};
-  d.follow(d.call(op, {{"input", x}, {"start", start}, {"end", end}}, known ? with_length : without));
+  d.follow(d.call(op, {{"input", x}, {"start", start}, {"end", end}},
+                  {{"axis", axis}, {"len", Attribute(extent)}}));
 }
 void downsample(Draw& d, std::string_view op) {
   const Outlet x = anything(d, 1, 5);
@@ -211,7 +211,8 @@ void broadcast(Draw& d, std::string_view op) {
   const Outlet x = anything(d, 0, 4);
   DimShape shape = d.fact(x).shape;
   for (Dim& extent : shape) {
-    if (extent.is(1) && d.one_in(2)) extent = d.symbolic && d.one_in(2) ? Dim::symbol("B") : Dim(d.between(0, 5));
+    if (extent.is(1) && d.one_in(2))
+      extent = d.symbolic && d.one_in(2) ? Dim::symbol("B") : Dim(d.between(0, 5));
   }
   for (int64_t n = d.between(0, 2); n > 0; --n) shape.insert(shape.begin(), Dim(d.between(1, 3)));
   d.follow(d.call(op, {{"input", x}}, {{"shape", Attribute::of_dims(shape)}}));
@@ -228,7 +229,8 @@ void range(Draw& d, std::string_view op) {
     if (d.one_in(2)) return d.constant(value);
     return d.input(fact_of(dtype, {}), [value](const Shape&, const SymbolValues&) { return value; });
   };
-  const Outlet start = number(-5, 5), end = step > 0 ? number(0, 20) : number(-20, 0), by = number(step, step);
+  const Outlet start = number(-5, 5), end = step > 0 ? number(0, 20) : number(-20, 0),
+               by = number(step, step);
   d.follow(d.call(op, {{"start", start}, {"end", end}, {"step", by}}));
 }
 
@@ -241,8 +243,9 @@ void dims(Draw& d, std::string_view op) {
   if (d.one_in(2)) {
     return d.follow(d.call(op, {}, {{"value", Attribute::of_dims({values.back()})}, {"shape", ints({})}}));
   }
-  d.follow(d.call(op, {},
-                  {{"value", Attribute::of_dims(values)}, {"shape", ints({static_cast<int64_t>(values.size())})}}));
+  d.follow(d.call(
+      op, {},
+      {{"value", Attribute::of_dims(values)}, {"shape", ints({static_cast<int64_t>(values.size())})}}));
 }
 void shape_of(Draw& d, std::string_view op) {
   const Outlet x = anything(d, 0, 5);

@@ -23,7 +23,10 @@ void local(Draw& d, std::string_view op) {
 void lrn(Draw& d, std::string_view op) {
   d.inexact(128, false);
   d.follow(d.call(op, {{"input", d.argument(d.floating(), d.shape(2, 4))}},
-                  {{"alpha", d.real(0, 1)}, {"beta", d.real(0, 1)}, {"bias", d.real(0.5, 2)}, {"size", d.between(1, 5)}}));
+                  {{"alpha", d.real(0, 1)},
+                   {"beta", d.real(0, 1)},
+                   {"bias", d.real(0.5, 2)},
+                   {"size", d.between(1, 5)}}));
 }
 void by_sum(Draw& d, std::string_view op) {
   d.inexact(128, false);

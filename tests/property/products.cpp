@@ -16,7 +16,8 @@ Outlet matrix(Draw& d, DataType dtype, DimShape batch, const Dim& rows, const Di
 
 DimShape batch_of(Draw& d) {
   DimShape batch;
-  for (int64_t n = d.pick({0, 0, 1, 1, 2, 3}); n > 0; --n) batch.emplace_back(d.one_in(16) ? 0 : d.between(1, 3));
+  for (int64_t n = d.pick({0, 0, 1, 1, 2, 3}); n > 0; --n)
+    batch.emplace_back(d.one_in(16) ? 0 : d.between(1, 3));
   if (!batch.empty() && d.symbolic) batch[0] = Dim::symbol("B");
   return batch;
 }
@@ -29,10 +30,9 @@ DimShape units(Draw& d, DimShape batch) {
 }
 
 void matmul(Draw& d, std::string_view op) {
-  d.inexact(32, false);
+  d.inexact(128, false);
   d.signed_zeros = false;
-  const DataType dtype =
-      op == "matmul" && d.one_in(10) ? d.pick({DataType::i8, DataType::u8}) : d.floating();
+  const DataType dtype = op == "matmul" && d.one_in(10) ? d.pick({DataType::i8, DataType::u8}) : d.floating();
   const DimShape batch = batch_of(d);
   const Dim m = d.extent(), k = d.extent(), n = d.extent();
   const bool ta = d.one_in(3), tb = d.one_in(2);
@@ -53,53 +53,66 @@ void matmul(Draw& d, std::string_view op) {
     return d.follow(c);
   }
   if (d.one_in(2)) {
-    arguments.emplace_back("bias", d.argument(dtype, d.one_in(4) ? DimShape{} : d.one_in(2) ? DimShape{n} : DimShape{1, n}));
+    arguments.emplace_back("bias", d.argument(dtype, d.one_in(4)   ? DimShape{}
+                                                     : d.one_in(2) ? DimShape{n}
+                                                                   : DimShape{1, n}));
   }
-  if (d.one_in(3)) arguments.emplace_back("residual", d.argument(dtype, d.fact(d.call("matmul", arguments.size() == 2 ? arguments : Arguments{{"A", a}, {"B", b}}, attributes)).shape));
-  attributes.emplace_back("activation", d.pick({"", "relu", "clamp", "leaky_relu", "elu", "sigmoid", "tanh", "silu",
-                                                "gelu_erf", "gelu_tanh", "hard_swish"}));
+  if (d.one_in(3))
+    arguments.emplace_back(
+        "residual",
+        d.argument(dtype,
+                   d.fact(d.call("matmul", arguments.size() == 2 ? arguments : Arguments{{"A", a}, {"B", b}},
+                                 attributes))
+                       .shape));
+  attributes.emplace_back("activation", d.pick({"", "relu", "clamp", "clip", "leaky_relu", "elu", "sigmoid",
+                                                "tanh", "silu", "gelu_erf", "gelu_tanh", "hard_swish"}));
   attributes.emplace_back("alpha", d.real(-1, 0.5));
   attributes.emplace_back("beta", d.real(0.5, 6));
   d.follow(d.call(op, arguments, attributes));
 }
 
 void linear(Draw& d, std::string_view op) {
-  d.inexact(32, false);
+  d.inexact(128, false);
   d.signed_zeros = false;
   const DataType dtype = d.floating();
   const Dim m = d.extent(), k = d.extent(), n = d.size();
-  Arguments arguments{{"input", d.argument(dtype, {m, k})}, {"filter", matrix(d, dtype, {}, n, k, false, d.one_in(2))}};
-  if (!d.one_in(3)) arguments.emplace_back("bias", d.argument(dtype, d.one_in(4) ? DimShape{} : DimShape{1, n}));
+  Arguments arguments{{"input", d.argument(dtype, {m, k})},
+                      {"filter", matrix(d, dtype, {}, n, k, false, d.one_in(2))}};
+  if (!d.one_in(3))
+    arguments.emplace_back("bias", d.argument(dtype, d.one_in(4) ? DimShape{} : DimShape{1, n}));
   d.follow(d.call(op, arguments));
 }
 
 void einsum(Draw& d, std::string_view op) {
-  d.inexact(32, false);
+  d.inexact(128, false);
   d.signed_zeros = false;
   struct Form {
     const char* expr;
     std::vector<const char*> operands;
   };
-  const auto& form = d.pick(std::vector<Form>{{"mk,kn->mn", {"mk", "kn"}},
-                                              {"bmk,bkn->bmn", {"bmk", "bkn"}},
-                                              {"bmk,bnk->bnm", {"bmk", "bnk"}},
-                                              {"bhqd,bhkd->bhqk", {"bhqd", "bhkd"}},
-                                              {"bhqk,bkhd->bqhd", {"bhqk", "bkhd"}},
-                                              {"mk,k->m", {"mk", "k"}},
-                                              {"m,n->mn", {"m", "n"}},
-                                              {"mn->nm", {"mn"}},
-                                              {"bmn->b", {"bmn"}},
-                                              {"mm->m", {"mm"}},
-                                              {"mk,kn,n->m", {"mk", "kn", "n"}},
-                                              {"bmk,kn->bmn", {"bmk", "kn"}},
-                                              {"mk,mk->", {"mk", "mk"}},
-                                              {"mk,mk->mk", {"mk", "mk"}}});
+  static const std::vector<Form> kForms = {{"mk,kn->mn", {"mk", "kn"}},
+                                           {"bmk,bkn->bmn", {"bmk", "bkn"}},
+                                           {"bmk,bnk->bnm", {"bmk", "bnk"}},
+                                           {"bhqd,bhkd->bhqk", {"bhqd", "bhkd"}},
+                                           {"bhqk,bkhd->bqhd", {"bhqk", "bkhd"}},
+                                           {"mk,k->m", {"mk", "k"}},
+                                           {"m,n->mn", {"m", "n"}},
+                                           {"mn->nm", {"mn"}},
+                                           {"bmn->b", {"bmn"}},
+                                           {"mm->m", {"mm"}},
+                                           {"mk,kn,n->m", {"mk", "kn", "n"}},
+                                           {"bmk,kn->bmn", {"bmk", "kn"}},
+                                           {"mk,mk->", {"mk", "mk"}},
+                                           {"mk,mk->mk", {"mk", "mk"}}};
+  const Form& form = d.pick(kForms);
   std::vector<std::pair<char, Dim>> extents;
   const auto extent = [&](char axis) {
     for (const auto& known : extents) {
       if (known.first == axis) return known.second;
     }
-    extents.emplace_back(axis, axis == 'h' ? Dim(d.between(1, 3)) : axis == 'b' ? Dim(d.between(1, 3)) : d.extent());
+    extents.emplace_back(axis, axis == 'h'   ? Dim(d.between(1, 3))
+                               : axis == 'b' ? Dim(d.between(1, 3))
+                                             : d.extent());
     return extents.back().second;
   };
   const DataType dtype = d.floating();
@@ -112,14 +125,15 @@ void einsum(Draw& d, std::string_view op) {
   d.follow(d.call(op, arguments, {{"expr", form.expr}, {"acc", std::string(name_of(dtype))}}));
 }
 void matmul_by_axes(Draw& d, std::string_view op) {
-  d.inexact(32, false);
+  d.inexact(128, false);
   d.signed_zeros = false;
   const DataType dtype = d.floating();
   const Dim m = d.extent(), k = d.extent(), n = d.extent();
   const bool ta = d.one_in(2), tb = d.one_in(2), tc = d.one_in(2);
   const Outlet a = matrix(d, dtype, {}, m, k, ta, false), b = matrix(d, dtype, {}, k, n, tb, d.one_in(2));
   d.follow(d.call(op, {{"A", a}, {"B", b}},
-                  {{"axes", Attribute::of_ints({ta ? 1 : 0, ta ? 0 : 1, tb ? 1 : 0, tb ? 0 : 1, tc ? 1 : 0, tc ? 0 : 1})}}));
+                  {{"axes", Attribute::of_ints(
+                                {ta ? 1 : 0, ta ? 0 : 1, tb ? 1 : 0, tb ? 0 : 1, tc ? 1 : 0, tc ? 0 : 1})}}));
 }
 
 constexpr Generator kGenerators[] = {

@@ -4,7 +4,8 @@
 //   NNEFRUN_PROPERTY_ROUNDS=500  cases for each operator
 //   NNEFRUN_PROPERTY_ONLY=conv   one operator (or family of chains)
 //   NNEFRUN_PROPERTY_CASE=conv:123456789   the one case that a failure names
-//   NNEFRUN_PROPERTY_KEEP=folder           differing cases are written there, as models and inputs for nnefrun
+//   NNEFRUN_PROPERTY_KEEP=folder           differing cases are written there, as models and inputs for
+//   nnefrun
 #include <catch2/catch.hpp>
 #include <chrono>
 #include <cstdlib>
@@ -21,7 +22,7 @@ using namespace nnefrun::property;
 namespace {
 
 constexpr uint64_t kDefaultSeed = 20251125;
-constexpr int64_t kDefaultRounds = 60;
+constexpr int64_t kDefaultRounds = 400;
 
 std::string setting(const char* name) {
   const char* value = std::getenv(name);
@@ -53,16 +54,17 @@ struct Counts {
 // One case. What the row's inference refuses is discarded: there is no graph to run.
 void run(const Generator& generator, uint64_t seed, Counts& counts) {
   Draw draw(seed, generator.wild);
+  const std::string name = std::string(generator.op) + ":" + std::to_string(seed);
+  const std::string keep = setting("NNEFRUN_PROPERTY_KEEP");
+  Outcome outcome;
   try {
     generator.draw(draw, generator.op);
+    outcome = run_case(draw, keep.empty() ? "" : keep + "/" + name);
   } catch (const Error& error) {
     ++counts.discarded;
     if (!setting("NNEFRUN_PROPERTY_CASE").empty()) std::cout << error.what() << "\n";
     return;
   }
-  const std::string name = std::string(generator.op) + ":" + std::to_string(seed);
-  const std::string keep = setting("NNEFRUN_PROPERTY_KEEP");
-  const Outcome outcome = run_case(draw, keep.empty() ? "" : keep + "/" + name);
   ++(outcome.refused ? counts.refused : counts.compared);
   if (outcome.difference.empty()) return;
   ++counts.failed;
@@ -73,7 +75,8 @@ void run(const Generator& generator, uint64_t seed, Counts& counts) {
 
 TEST_CASE("optimised and naive agree on random cases of every operator") {
   const std::string one = setting("NNEFRUN_PROPERTY_CASE"), only = setting("NNEFRUN_PROPERTY_ONLY");
-  const std::string seed_text = setting("NNEFRUN_PROPERTY_SEED"), rounds_text = setting("NNEFRUN_PROPERTY_ROUNDS");
+  const std::string seed_text = setting("NNEFRUN_PROPERTY_SEED"),
+                    rounds_text = setting("NNEFRUN_PROPERTY_ROUNDS");
   const uint64_t seed = seed_text.empty() ? kDefaultSeed : std::strtoull(seed_text.c_str(), nullptr, 10);
   const int64_t rounds =
       rounds_text.empty() ? kDefaultRounds : std::strtoll(rounds_text.c_str(), nullptr, 10);
@@ -105,8 +108,7 @@ TEST_CASE("optimised and naive agree on random cases of every operator") {
     total.refused += counts.refused;
     total.discarded += counts.discarded;
     const std::chrono::duration<double> took = std::chrono::steady_clock::now() - start;
-    if (took.count() > 2 && rounds == kDefaultRounds)
-      std::cout << op << " took " << took.count() << " s\n";
+    if (took.count() > 2 && rounds == kDefaultRounds) std::cout << op << " took " << took.count() << " s\n";
   }
   std::cout << total.compared << " cases compared, " << total.refused << " refused by both ways, "
             << total.discarded << " refused when built\n";

@@ -41,7 +41,9 @@ Window window(Draw& d, size_t lead, size_t spatial, bool pool, bool may_ignore) 
     dilation.push_back(spread);
     padding.emplace_back(before, after);
   }
-  const auto tail = [&](auto& list) { list.erase(list.begin(), list.begin() + static_cast<std::ptrdiff_t>(pool ? 0 : lead)); };
+  const auto tail = [&](auto& list) {
+    list.erase(list.begin(), list.begin() + static_cast<std::ptrdiff_t>(pool ? 0 : lead));
+  };
   tail(stride);
   tail(dilation);
   tail(padding);
@@ -77,7 +79,8 @@ DimShape filter_shape(const Filters& f, int64_t out, int64_t in) {
 }
 void maybe_bias(Draw& d, Arguments& arguments, DataType dtype, int64_t channels) {
   if (d.one_in(3)) return;
-  const DimShape shape = d.pick({DimShape{1, channels}, DimShape{1, channels}, DimShape{}, DimShape{channels}});
+  const DimShape shape =
+      d.pick({DimShape{1, channels}, DimShape{1, channels}, DimShape{}, DimShape{channels}});
   arguments.emplace_back("bias", d.argument(sum_type(dtype), shape));
 }
 Attribute groups_of(Draw& d, const Filters& f) { return f.groups == f.in && d.one_in(2) ? 0 : f.groups; }
@@ -89,7 +92,7 @@ Outlet weights(Draw& d, DataType dtype, const DimShape& shape) {
 }
 
 void conv(Draw& d, std::string_view op) {
-  d.inexact(32, false);
+  d.inexact(128, false);
   d.signed_zeros = false;
   Filters f = filters(d);
   if (op == "nnefrun_conv" && !is_float(f.dtype)) f.dtype = DataType::f32;
@@ -104,20 +107,21 @@ void conv(Draw& d, std::string_view op) {
     }
     return d.follow(y);
   }
-  const char* activation = d.pick({"", "relu", "clamp", "leaky_relu", "elu", "sigmoid", "tanh", "silu", "gelu_erf",
-                                   "gelu_tanh", "hard_swish"});
+  const char* activation = d.pick({"", "relu", "clamp", "clip", "leaky_relu", "elu", "sigmoid", "tanh",
+                                   "silu", "gelu_erf", "gelu_tanh", "hard_swish"});
   f.w.attributes.emplace_back("activation", activation);
   f.w.attributes.emplace_back("alpha", d.real(-1, 0.5));
   f.w.attributes.emplace_back("beta", d.real(0.5, 6));
   if (d.one_in(2)) {
-    const DimShape shape = d.fact(d.call("conv", arguments, {f.w.attributes.begin(), f.w.attributes.end() - 3})).shape;
+    const DimShape shape =
+        d.fact(d.call("conv", arguments, {f.w.attributes.begin(), f.w.attributes.end() - 3})).shape;
     arguments.emplace_back("residual", d.argument(f.dtype, shape));
   }
   d.follow(d.call(op, arguments, f.w.attributes));
 }
 
 void deconv(Draw& d, std::string_view op) {
-  d.inexact(32, false);
+  d.inexact(128, false);
   Filters f = filters(d);
   for (auto& attribute : f.w.attributes) {
     if (attribute.first == "border") attribute.second = "constant";
@@ -142,9 +146,10 @@ void separable(Draw& d, std::string_view op) {
   point[1] = down ? Dim(middle / f.groups) : Dim(d.between(1, 4));
   const int64_t inner = down ? middle : point[1].value() * f.groups;
   const int64_t out = down ? point[0].value() : inner * times;
-  Arguments arguments{{"input", d.argument(f.dtype, f.w.in)},
-                      {"plane_filter", weights(d, f.dtype, filter_shape(f, down ? middle : inner, down ? 1 : times))},
-                      {"point_filter", weights(d, f.dtype, point)}};
+  Arguments arguments{
+      {"input", d.argument(f.dtype, f.w.in)},
+      {"plane_filter", weights(d, f.dtype, filter_shape(f, down ? middle : inner, down ? 1 : times))},
+      {"point_filter", weights(d, f.dtype, point)}};
   maybe_bias(d, arguments, f.dtype, out);
   f.w.attributes.emplace_back("groups", f.groups);
   d.follow(d.call(op, arguments, f.w.attributes));
@@ -155,7 +160,7 @@ Window pool_window(Draw& d, bool may_ignore) {
 }
 
 void sum_pool(Draw& d, std::string_view op) {
-  d.inexact(32, false);
+  d.inexact(128, false);
   d.signed_zeros = false;
   Window w = pool_window(d, true);
   w.attributes.emplace_back("size", Attribute::of_ints(w.size));
@@ -182,7 +187,7 @@ void sample(Draw& d, std::string_view op) {
 }
 
 void resample(Draw& d, std::string_view op) {
-  d.inexact(32, false);
+  d.inexact(128, false);
   DimShape shape = d.shape(3, 4);
   std::vector<int64_t> factor;
   for (size_t i = 2; i < shape.size(); ++i) {
@@ -198,7 +203,7 @@ void resample(Draw& d, std::string_view op) {
 }
 
 void tract_resize(Draw& d, std::string_view op) {
-  d.inexact(32, false);
+  d.inexact(128, false);
   const DimShape shape = d.shape(1, 4);
   Arguments arguments{{"input", d.argument(d.floating(), shape)}};
   const auto rank = static_cast<int64_t>(shape.size());
@@ -210,13 +215,14 @@ void tract_resize(Draw& d, std::string_view op) {
   } else {
     arguments.emplace_back("sizes", d.constant(d.reals(DataType::i64, {rank}, 1, 6)));
   }
-  d.follow(d.call(op, arguments,
-                  {{"coord_transformer", d.pick({"half_pixel", "align_corners", "asymmetric", "pytorch_half_pixel"})},
-                   {"interpolator", d.pick({"nearest", "linear", "cubic"})},
-                   {"nearest_mode", d.pick({"floor", "ceil", "round_prefer_floor", "round_prefer_ceil"})}}));
+  d.follow(d.call(
+      op, arguments,
+      {{"coord_transformer", d.pick({"half_pixel", "align_corners", "asymmetric", "pytorch_half_pixel"})},
+       {"interpolator", d.pick({"nearest", "linear", "cubic"})},
+       {"nearest_mode", d.pick({"floor", "ceil", "round_prefer_floor", "round_prefer_ceil"})}}));
 }
 void grid_sample(Draw& d, std::string_view op) {
-  d.inexact(32, false);
+  d.inexact(128, false);
   const int64_t batch = d.between(1, 2);
   const bool volume = d.one_in(4);
   DimShape shape{batch, d.between(1, 3), d.between(1, 5), d.between(1, 5)};
@@ -234,7 +240,7 @@ void grid_sample(Draw& d, std::string_view op) {
 }
 
 void regions(Draw& d, std::string_view op) {
-  d.inexact(32, false);
+  d.inexact(128, false);
   const int64_t batch = d.between(1, 2), count = d.between(0, 4);
   const DataType dtype = d.floating();
   const Outlet x = d.argument(dtype, {batch, d.between(1, 3), d.between(1, 7), d.between(1, 7)});
@@ -244,7 +250,8 @@ void regions(Draw& d, std::string_view op) {
   const bool align = op.find("align") != std::string_view::npos;
   if (align) attributes.emplace_back("sampling_rate", Attribute::of_ints({d.between(1, 2), d.between(1, 3)}));
   if (align || op == "roi_resample") {
-    attributes.emplace_back(align ? "resize_method" : "method", d.pick({"symmetric", "asymmetric", "aligned"}));
+    attributes.emplace_back(align ? "resize_method" : "method",
+                            d.pick({"symmetric", "asymmetric", "aligned"}));
   }
   d.follow(d.call(op, {{"input", x}, {"rois", rois}, {"batch_index", index}}, attributes));
 }
