@@ -7,15 +7,15 @@
 namespace nnefrun::kernels {
 namespace {
 
-// max keeps a NaN of either side.
+// NaN loses against every number, see kernels/pool/pool.h.
 template <bool kMax>
 NNEFRUN_INLINE V pool_fold(V acc, V item) {
-  if constexpr (kMax) return vselect(veq(acc, acc), vmax(acc, item), acc);
+  if constexpr (kMax) return vselect(veq(acc, acc), vmax(item, acc), item);
   return acc + item;
 }
 template <bool kMax>
 NNEFRUN_INLINE V pool_start() {
-  return vset(kMax ? -__builtin_inff() : 0.0F);
+  return vset(kMax ? __builtin_nanf("") : 0.0F);
 }
 
 // The taps of a window along one axis that lie inside.
@@ -70,6 +70,7 @@ struct PoolFinish {
 template <bool kMax>
 NNEFRUN_INLINE void pool_store(const PoolFinish& f, V acc, int64_t inside, float* y) {
   if (kMax && f.constant && inside < f.window) acc = pool_fold<true>(acc, vset(0.0F));
+  if (kMax && !f.constant && inside == 0) acc = vset(-__FLT_MAX__);
   if (!kMax && f.average && inside > 0) {
     acc = acc / vset(static_cast<float>(f.constant ? f.window : inside));
   }
@@ -193,7 +194,9 @@ NNEFRUN_INLINE void pool_separable(const PoolShape& s, const PoolFinish& f, cons
           pool_four<kMax>(
               s.window[2], [=](int64_t i) NNEFRUN_LAMBDA { return vload(from + i * kLanes); }, fold);
           for (int64_t p = 0; p < 4 && j + p < columns; ++p) {
-            const int64_t inside = kMax ? f.window : height.count() * pool_span(s, 2, w + j + p).count();
+            // max saw the zeros of a constant border
+            const int64_t inside =
+                kMax && f.constant ? f.window : height.count() * pool_span(s, 2, w + j + p).count();
             pool_store<kMax>(f, fold[p], inside, to + (j + p) * kLanes);
           }
         }

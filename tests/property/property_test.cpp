@@ -22,7 +22,7 @@ using namespace nnefrun::property;
 namespace {
 
 constexpr uint64_t kDefaultSeed = 20251125;
-constexpr int64_t kDefaultRounds = 400;
+constexpr int64_t kDefaultRounds = 300;
 
 std::string setting(const char* name) {
   const char* value = std::getenv(name);

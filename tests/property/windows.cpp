@@ -85,10 +85,11 @@ void maybe_bias(Draw& d, Arguments& arguments, DataType dtype, int64_t channels)
 }
 Attribute groups_of(Draw& d, const Filters& f) { return f.groups == f.in && d.one_in(2) ? 0 : f.groups; }
 
-// Weights are constants mostly, as in models.
+// Weights are constants mostly, as in models. They are finite: kernels may skip their products with the zeros
+// of the padding.
 Outlet weights(Draw& d, DataType dtype, const DimShape& shape) {
-  if (d.one_in(4)) return d.argument(dtype, shape);
-  return d.constant(d.values(dtype, *fact_of(dtype, shape).static_shape()));
+  if (d.one_in(4)) return d.argument(dtype, shape, -2, 2);
+  return d.constant(d.reals(dtype, *fact_of(dtype, shape).static_shape(), -2, 2));
 }
 
 void conv(Draw& d, std::string_view op) {
