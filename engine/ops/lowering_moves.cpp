@@ -103,18 +103,20 @@ bool lower_slice(PlanBuilder& b, const Graph& graph, uint32_t index) {
   copy.dims = node.facts[0].shape;
   copy.dst_strides = strides_of(copy.dims);
   copy.src_strides = in_strides;
+  bool stays_inside = true;
   for (size_t i = 0; i < axes.size(); ++i) {
     const auto axis = static_cast<size_t>(axes[i]);
-    // Whether a slice stays inside its axis is seen when sizes are bound, but only if it is the only one: two
-    // may leave their axes and yet stay inside the tensor.
     const Dim last = begins[i] + (copy.dims[axis] - 1) * Dim(strides[i]);
-    for (const Dim& cell : {begins[i], last}) {
-      if (axes.size() > 1 && !(cell.is_at_least(0) && (in[axis] - 1 - cell).is_at_least(0))) return false;
-    }
+    for (const Dim& cell : {begins[i], last})
+      stays_inside = stays_inside && cell.is_at_least(0) && (in[axis] - 1 - cell).is_at_least(0);
     copy.src_offset = copy.src_offset + begins[i] * in_strides[axis];
     copy.src_strides[axis] = in_strides[axis] * Dim(strides[i]);
   }
-  if (axes.size() == 1 && strides[0] == 1 && lies_together(in, static_cast<size_t>(axes[0]))) {
+  // Else it is seen when a copy's sizes are bound, but only if it is the only one: two slices may leave their
+  // axes and yet stay inside the tensor.
+  if (!stays_inside && axes.size() > 1) return false;
+  if (stays_inside && axes.size() == 1 && strides[0] == 1 &&
+      lies_together(in, static_cast<size_t>(axes[0]))) {
     b.alias_result(index, 0, b.value_of(node.inputs[0]), copy.src_offset);
     return true;
   }

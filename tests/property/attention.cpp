@@ -7,7 +7,7 @@ namespace {
 // Finite values: whether a NaN among the values of a key counts whose weight is 0 is not said.
 void sdpa(Draw& d, std::string_view op) {
   d.inexact(64, false);
-  d.regime = Regime::tame;
+  d.keep_finite();
   const DataType dtype = d.floating();
   DimShape lead{d.one_in(4) && d.symbolic ? Dim::symbol("B") : Dim(d.between(1, 2))};
   const bool heads = d.one_in(2);

@@ -107,6 +107,7 @@ void moves(Draw& d, std::string_view) {
 
 // A small network: convolutions, pools, norms, sums with what came before.
 void network(Draw& d, std::string_view) {
+  d.keep_finite();  // as convolutions of 3x3
   d.inexact(256, false);
   d.signed_zeros = false;
   const Dim batch = d.symbolic ? Dim::symbol("B") : Dim(d.between(1, 2));
@@ -192,7 +193,8 @@ void documented(Draw& d, std::string_view) {
   text << in.rdbuf();
   PrintedGraph printed;
   printed.text = text.str();
-  if (printed.text.find("sdpa") != std::string::npos) d.regime = Regime::tame;  // as its own cases
+  if (printed.text.find("sdpa") != std::string::npos || printed.text.find("conv(") != std::string::npos)
+    d.keep_finite();  // as in their own cases
   const auto items = [&](DataType dtype, const Shape& shape, const std::string& name) {
     return name.find("positive") == std::string::npos ? d.values(dtype, shape)
                                                       : d.reals(dtype, shape, 0.5, 2);

@@ -299,6 +299,11 @@ void Draw::results(const std::vector<Outlet>& outlets) {
   for (const Outlet& outlet : outlets) result(outlet);
 }
 
+void Draw::keep_finite() {
+  with_special_ = false;
+  if (regime == Regime::wild) regime = Regime::tame;
+}
+
 void Draw::inexact(double more, bool is_local) {
   steps += more;
   local = local && is_local;

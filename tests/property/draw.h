@@ -93,6 +93,9 @@ class Draw {
   void follow(Outlet outlet);
   Outlet followed(Outlet outlet);  // one operation more
 
+  // No NaN and no infinities, for operators in which one may reach other items than by the definition.
+  void keep_finite();
+
   // --- the case ---
   Graph graph;
   std::vector<std::pair<Outlet, Fill>> inputs;

@@ -96,6 +96,8 @@ void conv(Draw& d, std::string_view op) {
   d.inexact(128, false);
   d.signed_zeros = false;
   Filters f = filters(d);
+  // Winograd's transforms mix the items of a tile.
+  if (f.w.size.size() == 4 && f.w.size[2] == 3 && f.w.size[3] == 3) d.keep_finite();
   if (op == "nnefrun_conv" && !is_float(f.dtype)) f.dtype = DataType::f32;
   Arguments arguments{{"input", d.argument(f.dtype, f.w.in)},
                       {"filter", weights(d, f.dtype, filter_shape(f, f.out, f.in / f.groups))}};
