@@ -71,7 +71,7 @@ template <bool kMax>
 NNEFRUN_INLINE void pool_store(const PoolFinish& f, V acc, int64_t inside, float* y) {
   if (kMax && f.constant && inside < f.window) acc = pool_fold<true>(acc, vset(0.0F));
   if (kMax && !f.constant && inside == 0) acc = vset(-__FLT_MAX__);
-  if (!kMax && f.average && inside > 0) {
+  if (!kMax && f.average) {
     acc = acc / vset(static_cast<float>(f.constant ? f.window : inside));
   }
   vstore(y, acc);

@@ -33,7 +33,7 @@ void divide_row(float* y, const float* count, float times, int64_t n) {
   for (int64_t i = 0; i < n; i += kLanes) {
     const int64_t left = n - i < kLanes ? n - i : kLanes;
     const V divisor = vload_n(count + i, left) * vset(times);
-    vstore_n(y + i, vload_n(y + i, left) / vmax(divisor, vset(1.0F)), left);
+    vstore_n(y + i, vload_n(y + i, left) / divisor, left);
   }
 }
 

@@ -5,7 +5,7 @@
 // with t a position of the window. Border: with `ignore`, positions outside x take no part (max: over the
 // rest; avg: divided by the count of the rest); with `constant`, they are zeros that take part (max: a
 // candidate 0; avg: divided by the volume of the window). A window wholly outside gives the smallest finite
-// number (max) or 0 (avg, sum) with `ignore`. NaN: max gives NaN when the window holds nothing else.
+// number (max), NaN (avg) or 0 (sum) with `ignore`. NaN: max gives NaN when the window holds nothing else.
 //
 // Fewer than three spatial axes are written with the outer ones 1 (see ConvShape). Axes that the window does
 // not touch (channels or batch of extent 1 in the window) are planes; a window over channels is a spatial

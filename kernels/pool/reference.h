@@ -32,7 +32,7 @@ inline double pool_reference(PoolOp op, const PoolShape& s, const float* plane, 
       result = item;
     }
   }
-  return op == PoolOp::avg && count > 0 ? result / static_cast<double>(count) : result;
+  return op == PoolOp::avg ? result / static_cast<double>(count) : result;
 }
 
 }  // namespace nnefrun::kernels

@@ -315,7 +315,9 @@ Outlet Draw::followed(Outlet x) {
   if (one_in(4)) {  // moves
     switch (between(0, 3)) {
       case 0: return call("transpose", {{"input", x}}, {{"axes", Attribute::of_ints(permutation(rank))}});
-      case 1: return call("unsqueeze", {{"input", x}}, {{"axes", Attribute::of_ints({between(0, rank)})}});
+      case 1:
+        if (rank >= kMaxRank) return call("copy", {{"x", x}});
+        return call("unsqueeze", {{"input", x}}, {{"axes", Attribute::of_ints({between(0, rank)})}});
       case 2: return call("reshape", {{"input", x}}, {{"shape", Attribute::of_ints({-1})}});
       default: return call("copy", {{"x", x}});
     }

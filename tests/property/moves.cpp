@@ -35,7 +35,7 @@ void reshape(Draw& d, std::string_view op) {
     case 1: wanted = {Dim(-1)}; break;
     case 2:  // units put between
       for (const Dim& extent : shape) {
-        if (d.one_in(3)) wanted.emplace_back(1);
+        if (d.one_in(3) && wanted.size() + shape.size() < kMaxRank) wanted.emplace_back(1);
         wanted.push_back(extent);
       }
       break;
