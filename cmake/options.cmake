@@ -5,6 +5,8 @@ target_include_directories(nnefrun_options INTERFACE "${PROJECT_SOURCE_DIR}")
 # -Wno-restrict: GCC 12 sees overlaps in std::string that are not there (GCC bug 105651).
 # FMA is written explicitly, so that results do not depend on the compiler's mood.
 target_compile_options(nnefrun_options INTERFACE -Wall -Wextra $<$<CXX_COMPILER_ID:GNU>:-Wshadow=local> -Wno-unused-parameter $<$<CXX_COMPILER_ID:GNU>:-Wno-restrict> -ffp-contract=off)
+# Functions that nobody calls are left out, libraries that nobody needs are not loaded.
+target_link_options(nnefrun_options INTERFACE -Wl,--gc-sections -Wl,--as-needed)
 if(NNEFRUN_WERROR)
   target_compile_options(nnefrun_options INTERFACE -Werror)
 endif()

@@ -2,7 +2,10 @@
 
 #include <algorithm>
 #include <array>
+#include <atomic>
 #include <cstring>
+#include <deque>
+#include <mutex>
 #include <unordered_map>
 #include <unordered_set>
 
@@ -15,36 +18,31 @@ namespace {
 constexpr std::string_view kRegistries[] = {"tract_core", "tract_transformers", "tract_extra",
                                             "tract_onnx", "tract_pulse",        "tract_resource"};
 
-struct View {
-  std::vector<StandardFile> files;
-  std::unordered_map<std::string_view, const FragmentDefinition*> by_name;
+// One declaration of a file. It is parsed when somebody asks for it: a model uses a dozen of some three
+// hundred.
+struct Piece {
+  size_t file = 0;
+  std::string_view name, text;
+  size_t line = 0;  // lines before it in its file
+  std::once_flag once;
+  std::optional<Document> document;
+  std::atomic<const FragmentDefinition*> fragment{nullptr};
 };
 
 class Library {
  public:
   Library() {
-    documents_.reserve(kStandardTextCount);
-    for (size_t i = 0; i < kStandardTextCount; ++i) {
-      ParseOptions options;
-      options.require_graph = false;
-      // The engine's dialect reads every file, also complex types; the standard's own file is read strictly.
-      const bool standard = std::strcmp(kStandardTexts[i].name, "nnef.nnef") == 0;
-      options.dialect = standard ? Dialect::khronos : Dialect::engine;
-      documents_.push_back(parse_document(kStandardTexts[i].text, kStandardTexts[i].name, options));
-      names_.emplace(documents_.back().source.get(), kStandardTexts[i].name);
-    }
+    for (size_t file = 0; file < kStandardTextCount; ++file) scan(file);
+    for (Piece& piece : pieces_) by_name_.emplace(piece.name, &piece);
     std::vector<std::string> registries;
     for (const auto registry : kRegistries) registries.push_back(std::string(registry) + ".nnef");
-    fill(khronos_, {"nnef.nnef"});
-    std::vector<std::string> tract{"tract_nnef.nnef", "nnef.nnef"};
-    tract.insert(tract.end(), registries.begin(), registries.end());
-    fill(tract_, tract);
-    std::vector<std::string> engine{"engine.nnef", "nnef.nnef", "tract_nnef.nnef"};
-    engine.insert(engine.end(), registries.begin(), registries.end());
-    fill(engine_, engine);
+    khronos_ = order({"nnef.nnef"}, {});
+    tract_ = order({"tract_nnef.nnef", "nnef.nnef"}, registries);
+    engine_ = order({"engine.nnef", "nnef.nnef", "tract_nnef.nnef"}, registries);
   }
 
-  const View& view(Dialect dialect) const {
+  // Indices of the files that a dialect sees, in order of precedence.
+  const std::vector<size_t>& files(Dialect dialect) const {
     switch (dialect) {
       case Dialect::khronos: return khronos_;
       case Dialect::tract: return tract_;
@@ -52,48 +50,123 @@ class Library {
     }
   }
 
+  const FragmentDefinition* find(std::string_view name, Dialect dialect) {
+    const std::vector<size_t>& files = this->files(dialect);
+    Piece* best = nullptr;
+    size_t best_rank = files.size();
+    const auto [first, last] = by_name_.equal_range(name);
+    for (auto it = first; it != last; ++it) {
+      const auto rank =
+          static_cast<size_t>(std::find(files.begin(), files.end(), it->second->file) - files.begin());
+      if (rank < best_rank) {
+        best = it->second;
+        best_rank = rank;
+      }
+    }
+    return best == nullptr ? nullptr : parsed(*best);
+  }
+
+  std::vector<const FragmentDefinition*> fragments(size_t file) {
+    std::vector<const FragmentDefinition*> out;
+    for (Piece& piece : pieces_) {
+      if (piece.file == file) out.push_back(parsed(piece));
+    }
+    return out;
+  }
+
   std::string_view file_of(const FragmentDefinition& fragment) const {
-    const auto found = names_.find(fragment.source);
-    return found == names_.end() ? std::string_view() : found->second;
+    const auto [first, last] = by_name_.equal_range(fragment.name);
+    for (auto it = first; it != last; ++it) {
+      if (it->second->fragment == &fragment) return kStandardTexts[it->second->file].name;
+    }
+    return {};
   }
 
  private:
-  void fill(View& view, const std::vector<std::string>& names) {
-    for (const auto& name : names) {
-      for (size_t i = 0; i < kStandardTextCount; ++i) {
-        if (name != kStandardTexts[i].name) continue;
-        view.files.push_back({kStandardTexts[i].name, &documents_[i]});
-        for (const auto& fragment : documents_[i].fragments) view.by_name.emplace(fragment.name, &fragment);
+  // Declarations begin at the beginning of a line; what stands before the first one holds for all.
+  void scan(size_t file) {
+    constexpr std::string_view kWord = "fragment ";
+    const std::string_view text = kStandardTexts[file].text;
+    size_t line = 0;
+    Piece* last = nullptr;
+    for (size_t at = 0; at < text.size(); ++line) {
+      if (text.substr(at, kWord.size()) == kWord) {
+        if (last != nullptr)
+          last->text = text.substr(0, at).substr(static_cast<size_t>(last->text.data() - text.data()));
+        if (last == nullptr) heads_.push_back(text.substr(0, at));
+        last = &pieces_.emplace_back();
+        last->file = file;
+        last->line = line;
+        last->text = text.substr(at);
+        const std::string_view rest = text.substr(at + kWord.size());
+        last->name = rest.substr(0, rest.find_first_of("<( "));
       }
+      const size_t end = text.find('\n', at);
+      at = end == std::string_view::npos ? text.size() : end + 1;
     }
+    if (last == nullptr) heads_.push_back(text);
   }
 
-  std::vector<Document> documents_;
-  std::unordered_map<const SourceText*, std::string_view> names_;
-  View khronos_, tract_, engine_;
+  std::vector<size_t> order(const std::vector<std::string>& first,
+                            const std::vector<std::string>& rest) const {
+    std::vector<size_t> out;
+    for (const auto* names : {&first, &rest}) {
+      for (const std::string& name : *names) {
+        for (size_t i = 0; i < kStandardTextCount; ++i) {
+          if (name == kStandardTexts[i].name) out.push_back(i);
+        }
+      }
+    }
+    return out;
+  }
+
+  const FragmentDefinition* parsed(Piece& piece) {
+    std::call_once(piece.once, [&] {
+      ParseOptions options;
+      options.require_graph = false;
+      // The engine's dialect reads every file, also complex types; the standard's own file is read strictly.
+      const char* name = kStandardTexts[piece.file].name;
+      options.dialect = std::strcmp(name, "nnef.nnef") == 0 ? Dialect::khronos : Dialect::engine;
+      std::string text(heads_[piece.file]);
+      const auto lines = static_cast<size_t>(std::count(text.begin(), text.end(), '\n'));
+      text.append(piece.line - lines, '\n');  // so that places are those in the file
+      text += piece.text;
+      piece.document.emplace(parse_document(std::move(text), name, options));
+      piece.fragment = &piece.document->fragments.at(0);
+    });
+    return piece.fragment;
+  }
+
+  std::deque<Piece> pieces_;  // in the order of the files
+  std::vector<std::string_view> heads_;
+  std::unordered_multimap<std::string_view, Piece*> by_name_;
+  std::vector<size_t> khronos_, tract_, engine_;
 };
 
-const Library& library() {
-  static const Library instance;
+Library& library() {
+  static Library instance;
   return instance;
 }
 
 }  // namespace
 
 const FragmentDefinition* find_standard(std::string_view name, Dialect dialect) {
-  const View& view = library().view(dialect);
-  const auto found = view.by_name.find(name);
-  return found == view.by_name.end() ? nullptr : found->second;
+  return library().find(name, dialect);
 }
 
-const std::vector<StandardFile>& standard_files(Dialect dialect) { return library().view(dialect).files; }
+std::vector<StandardFile> standard_files(Dialect dialect) {
+  std::vector<StandardFile> out;
+  for (const size_t file : library().files(dialect)) {
+    out.push_back({kStandardTexts[file].name, kStandardTexts[file].text, library().fragments(file)});
+  }
+  return out;
+}
 
 std::vector<const FragmentDefinition*> list_standard(Dialect dialect) {
-  const View& view = library().view(dialect);
   std::vector<const FragmentDefinition*> all;
-  for (const auto& file : view.files) {
-    for (const auto& fragment : file.document->fragments) {
-      if (view.by_name.at(fragment.name) == &fragment) all.push_back(&fragment);
+  for (const StandardFile& file : standard_files(dialect)) {
+    for (const FragmentDefinition* fragment : file.fragments) {
+      if (find_standard(fragment->name, dialect) == fragment) all.push_back(fragment);
     }
   }
   return all;

@@ -1,5 +1,5 @@
 // The standard library: the signatures of all operations, and the bodies of those that are compounds. They
-// stand in nnef_parser/stdlib/*.nnef, nowhere else, and are read when the first one is asked for.
+// stand in nnef_parser/stdlib/*.nnef, nowhere else, and each is parsed when it is first asked for.
 // Thread-safe.
 //
 // Which files a dialect sees, in order of precedence:
@@ -27,10 +27,11 @@ const FragmentDefinition* find_standard(std::string_view name, Dialect dialect);
 
 struct StandardFile {
   std::string_view name;  // "tract_core.nnef"
-  const Document* document;
+  std::string_view text;
+  std::vector<const FragmentDefinition*> fragments;
 };
-// In order of precedence. Its reference stays valid.
-const std::vector<StandardFile>& standard_files(Dialect dialect);
+// In order of precedence.
+std::vector<StandardFile> standard_files(Dialect dialect);
 // All operations of a dialect, files in order, those that an earlier file hides left out.
 std::vector<const FragmentDefinition*> list_standard(Dialect dialect);
 // The file that declares it, "" for a fragment of a document.

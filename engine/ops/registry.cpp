@@ -2,7 +2,8 @@
 
 #include <algorithm>
 #include <deque>
-#include <memory>
+#include <mutex>
+#include <optional>
 #include <unordered_map>
 
 #include "engine/ops/lowering.h"
@@ -63,11 +64,17 @@ Signature make_signature(const FragmentDefinition& declaration) {
   return s;
 }
 
+// Signatures are made when they are first asked for: a model uses a dozen of the rows.
+struct LazySignature {
+  std::once_flag once;
+  std::optional<Signature> signature;
+};
+
 struct Registry {
   std::deque<OpDef> table;
   std::vector<const OpDef*> rows;
   std::unordered_map<std::string_view, const OpDef*> by_name;
-  std::unordered_map<const OpDef*, std::unique_ptr<Signature>> signatures;
+  std::unordered_map<const OpDef*, LazySignature> signatures;
 
   Registry() {
     std::unordered_map<std::string_view, const Lowering*> lowerings;
@@ -85,17 +92,15 @@ struct Registry {
         }
         rows.push_back(&row);
         by_name.emplace(row.name, &row);
-        const FragmentDefinition* declaration = find_standard(row.name, Dialect::engine);
-        if (declaration != nullptr)
-          signatures.emplace(&row, std::make_unique<Signature>(make_signature(*declaration)));
+        signatures.try_emplace(&row);
       }
     }
     std::sort(rows.begin(), rows.end(), [](const OpDef* a, const OpDef* b) { return a->name < b->name; });
   }
 };
 
-const Registry& registry() {
-  static const Registry instance;
+Registry& registry() {
+  static Registry instance;
   return instance;
 }
 
@@ -108,11 +113,17 @@ const OpDef* find_op(std::string_view name) {
 }
 
 const Signature& signature_of(const OpDef* op) {
-  const auto& signatures = registry().signatures;
+  auto& signatures = registry().signatures;
   const auto it = signatures.find(op);
-  if (it == signatures.end())
-    throw Error("internal", "the operator row `" + std::string(op->name) + "` has no declaration");
-  return *it->second;
+  if (it != signatures.end()) {
+    LazySignature& lazy = it->second;
+    std::call_once(lazy.once, [&] {
+      const FragmentDefinition* declaration = find_standard(op->name, Dialect::engine);
+      if (declaration != nullptr) lazy.signature = make_signature(*declaration);
+    });
+    if (lazy.signature) return *lazy.signature;
+  }
+  throw Error("internal", "the operator row `" + std::string(op->name) + "` has no declaration");
 }
 
 std::vector<const OpDef*> all_ops() { return registry().rows; }
