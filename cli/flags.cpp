@@ -35,9 +35,10 @@ constexpr VerbRow kVerbs[] = {
      "  nnefrun bench model.nnef.tgz --input x.npy --min-time 3\n"
      "  nnefrun bench model.nnef.tgz --input random --set S=16 --json\n"
      "Take the median of several runs on a quiet machine; --json prints one object for scripts.\n"},
-    {Verb::profile, "profile", "Say where the time goes, by node and by operator.",
+    {Verb::profile, "profile", "Say where the time goes, by node and by operator, and what bounds it.",
      "Examples:\n"
      "  nnefrun profile model.nnef.tgz --input x.npy\n"
+     "  nnefrun profile model.nnef.tgz --input random --html profile.html --trace-events profile.json\n"
      "  nnefrun profile model.nnef.tgz --input random --no-optimize --json\n"},
     {Verb::ops, "ops",
      "List the operations: signatures, dialects, element types, and which have a tuned kernel.",
@@ -110,6 +111,11 @@ void add_general(CLI::App& app, Verb verb, Options& o, RawFlags& raw) {
   if (verb == Verb::bench || verb == Verb::profile) {
     add.one("--min-time", o.min_time, "SECONDS", "How long to measure [1]");
     add.one("--warmup", o.warmup, "SECONDS", "How long to run before that, at most --min-time [0.1]");
+  }
+  if (verb == Verb::profile) {
+    add.one("--html", o.html, "FILE", "Write the report as one HTML page that needs nothing else");
+    add.one("--trace-events", o.trace_events, "FILE",
+            "Write the last runs as a time line for chrome://tracing and Perfetto (JSON)");
   }
   if (verb != Verb::run && verb != Verb::check && verb != Verb::print) {
     add.on("--json", o.json, "The report as JSON");

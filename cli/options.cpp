@@ -63,6 +63,9 @@ void check_results(const Options& o) {
   if (o.output == "-" && !o.steps.empty()) {
     throw usage("--output - holds the results of one run only; with --steps give a name, such as out.npz");
   }
+  if (o.html == "-" || o.trace_events == "-") {
+    throw usage("--html and --trace-events want the name of a file: standard output holds the report");
+  }
   const size_t runs = std::max<size_t>(o.steps.size(), 1);
   if (!o.expect.empty() && o.expect.size() != runs) {
     throw usage("--expect names " + std::to_string(o.expect.size()) + " files for " + std::to_string(runs) +

@@ -67,6 +67,7 @@ struct Options {
   bool markdown = false;              // ops
   bool json = false;                  // info, bench, profile, ops, kernels
   double min_time = 1, warmup = 0.1;  // bench, profile; seconds
+  std::string trace_events, html;     // profile: files to write
 };
 
 // `--help` or `--version` was asked for: the text to print instead.

@@ -12,8 +12,8 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-int64_t nanoseconds_since(Clock::time_point start) {
-  return std::chrono::duration_cast<std::chrono::nanoseconds>(Clock::now() - start).count();
+int64_t nanoseconds(Clock::duration duration) {
+  return std::chrono::duration_cast<std::chrono::nanoseconds>(duration).count();
 }
 
 Tensor tensor_over(const View& view) {
@@ -200,7 +200,8 @@ struct Session::State {
       if (profile == nullptr || result != 0) return;
       StepProfile step;
       step.node = static_cast<uint32_t>(&node - graph().nodes().data());
-      step.nanoseconds = nanoseconds_since(last);
+      step.nanoseconds = nanoseconds(Clock::now() - last);
+      step.start = nanoseconds(last.time_since_epoch());
       last = Clock::now();
       profile->push_back(std::move(step));
     };
@@ -210,13 +211,15 @@ struct Session::State {
   static void before_step(void* host, uint32_t) { static_cast<State*>(host)->step_start = Clock::now(); }
   static void after_step(void* host, uint32_t index) {
     auto& self = *static_cast<State*>(host);
+    const auto end = Clock::now();
     const PlanStep& step = self.model->plan->steps[index];
     if (self.profile != nullptr) {
       StepProfile entry;
       entry.node = step.node;
       entry.step = index;
       entry.note = self.model->plan->step_notes[index];
-      entry.nanoseconds = nanoseconds_since(self.step_start);
+      entry.nanoseconds = nanoseconds(end - self.step_start);
+      entry.start = nanoseconds(self.step_start.time_since_epoch());
       self.profile->push_back(std::move(entry));
     }
     if (self.observer) {
@@ -298,6 +301,15 @@ std::vector<StepProfile> Session::profile(const std::vector<Tensor>& inputs) {
   state_->profile = nullptr;
   observe(std::move(state_->observer));
   return steps;
+}
+
+std::vector<StepFacts> Session::plan_facts() const {
+  std::vector<StepFacts> facts;
+  if (!state_->model->plan) return facts;
+  const auto count = static_cast<uint32_t>(state_->model->plan->steps.size());
+  for (uint32_t step = 0; step < count; ++step)
+    facts.push_back(step_facts(state_->runtime.step_context(step)));
+  return facts;
 }
 
 size_t Session::arena_bytes() const {

@@ -7,6 +7,7 @@
 
 #include "engine/compiler.h"
 #include "engine/graph/interpreter.h"
+#include "engine/plan/step_facts.h"
 
 namespace nnefrun {
 
@@ -21,6 +22,7 @@ struct StepProfile {
   uint32_t step = 0;
   std::string note;  // what the step says of itself
   int64_t nanoseconds = 0;
+  int64_t start = 0;  // nanoseconds of the steady clock
 };
 
 // One thread at a time; any number of Sessions may share one model.
@@ -50,10 +52,13 @@ class Session {
   void observe(std::function<void(const Node&, uint32_t, const Tensor&)> callback);
   // Runs once and returns the time of each step (of each node when the model runs by evaluation).
   std::vector<StepProfile> profile(const std::vector<Tensor>& inputs);
+  // Kernel and bytes of each step of the plan for the sizes of the last run; empty when the model runs by
+  // evaluation. REQUIRES: a run succeeded.
+  std::vector<StepFacts> plan_facts() const;
 
-  size_t arena_bytes() const;   // arena and scratch; 0 when the model runs by evaluation
-  // Of arena_bytes: the arena alone, and the least that any arena could have (the largest set of values that live at
-  // one time).
+  size_t arena_bytes() const;  // arena and scratch; 0 when the model runs by evaluation
+  // Of arena_bytes: the arena alone, and the least that any arena could have (the largest set of values that
+  // live at one time).
   size_t arena_buffer_bytes() const;
   size_t arena_lower_bound() const;
   size_t weight_bytes() const;  // constants that the plan holds

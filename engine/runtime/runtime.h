@@ -67,6 +67,8 @@ class Runtime {
   const View& step_output(uint32_t step, uint32_t output) const {
     return *bound_[step].context.outputs[output];
   }
+  // What a step saw when it was bound, for profiles.
+  const StepContext& step_context(uint32_t step) const { return bound_[step].context; }
 
   size_t arena_bytes() const { return arena_capacity_; }
   size_t scratch_bytes() const { return scratch_capacity_; }
