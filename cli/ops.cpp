@@ -47,7 +47,10 @@ std::string signature_text(const FragmentDefinition& declaration) {
 // The lines of comment right above the declaration, joined.
 std::string prose_of(const FragmentDefinition& declaration) {
   std::vector<std::string_view> lines;
-  std::string_view text = *declaration.source->text;
+  std::string_view text;  // of the whole file: the declaration was parsed without its comment
+  for (const StandardFile& file : standard_files(Dialect::engine)) {
+    if (file.name == standard_file_of(declaration)) text = file.text;
+  }
   for (int line = 1; line < declaration.place.line && !text.empty(); ++line) {
     const size_t end = std::min(text.find('\n'), text.size());
     lines.push_back(text.substr(0, end));
