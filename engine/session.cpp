@@ -5,6 +5,7 @@
 #include <exception>
 
 #include "engine/runtime/runtime.h"
+#include "engine/thread_pool.h"
 #include "kernels/blocked/blocked.h"
 
 namespace nnefrun {
@@ -41,12 +42,16 @@ Tensor logical_copy_of(const View& view, const Fact& fact) {
 }  // namespace
 
 struct Session::State {
+  State(std::shared_ptr<const CompiledModel> compiled, const SessionOptions& chosen)
+      : model(std::move(compiled)), options(chosen), pool(chosen.executor != nullptr ? 1 : chosen.threads) {}
+
   std::shared_ptr<const CompiledModel> model;
   SessionOptions options;
   GraphState graph_state;
   std::vector<std::pair<Outlet, Tensor>>
       variables;                // current values of updated variables, planned models only
   std::vector<Tensor> pending;  // their next values
+  ThreadPool pool;
   Runtime runtime;
   SymbolValues symbols;
   std::vector<int64_t> symbol_values;
@@ -236,15 +241,14 @@ struct Session::State {
     RuntimeOptions runtime_options;
     runtime_options.evaluate = &State::evaluate;
     runtime_options.host = this;
+    runtime_options.executor = options.executor != nullptr ? *options.executor : pool.executor();
     runtime_options.memory_limit = options.memory_limit;
     check(runtime.create(model->plan->view(), model->plan->constant_data.data(), runtime_options));
   }
 };
 
 Session::Session(std::shared_ptr<const CompiledModel> model, const SessionOptions& options)
-    : state_(std::make_unique<State>()) {
-  state_->model = std::move(model);
-  state_->options = options;
+    : state_(std::make_unique<State>(std::move(model), options)) {
   if (state_->model->plan) {
     state_->reset_variables();
     state_->create_runtime();

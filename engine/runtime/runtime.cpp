@@ -105,6 +105,7 @@ Status Runtime::create(const PlanView& plan, const std::byte* const* constants,
     carver.take(roots_, plan.values.count);
     carver.take(offsets_, plan.values.count);
     carver.take(ends_, plan.values.count);
+    carver.take(failures_, options.executor.workers);
     std::byte* bound_area = nullptr;
     carver.take(bound_area, bound_bytes);
     if (pass == 0) {
@@ -254,8 +255,20 @@ Status Runtime::reserve(const int64_t* symbols) {
   return bind_steps();
 }
 
+void Runtime::cut(BoundStep& bound) const {
+  bound.tasks = bound.grain = 0;
+  if (bound.row->run_part == nullptr) return;
+  const StepParts parts = bound.row->parts(bound.context);
+  bound.tasks = parts.tasks;
+  const Executor& executor = options_.executor;
+  if (executor.workers == 1 || parts.tasks < 2 || parts.cost < executor.least_step) return;
+  const int64_t most_ranges = parts.cost / std::max<int64_t>(1, executor.least_range);
+  bound.grain = std::max<int64_t>(1, parts.tasks / std::max<int64_t>(1, most_ranges));
+}
+
 Status Runtime::bind_steps() {
   size_t scratch_needed = 0;
+  scratch_slice_ = 0;
   for (uint32_t s = 0; s < plan_.steps.count; ++s) {
     BoundStep& bound = bound_[s];
     if (bound.row == nullptr) continue;
@@ -265,8 +278,12 @@ Status Runtime::bind_steps() {
       status.step = s;
       return status;
     }
+    cut(bound);
     scratch_needed = std::max(scratch_needed, bytes);
+    if (bound.grain > 0) scratch_slice_ = std::max(scratch_slice_, bytes);
   }
+  scratch_slice_ = (scratch_slice_ + kArenaAlignment - 1) / kArenaAlignment * kArenaAlignment;
+  scratch_needed = std::max(scratch_needed, scratch_slice_ * options_.executor.workers);
   if (scratch_needed > scratch_capacity_) {
     if (scratch_needed > options_.memory_limit - std::min(arena_capacity_, options_.memory_limit)) {
       return failed(StatusCode::memory_limit, static_cast<int64_t>(arena_capacity_ + scratch_needed),
@@ -317,6 +334,46 @@ Status Runtime::bind(const int64_t* symbols) {
   return too_much && !reserved_ ? reserve(symbols) : status;
 }
 
+void Runtime::run_part(const BoundStep& bound, int64_t begin, int64_t end, uint32_t worker) {
+  StepContext own = bound.context;
+  own.scratch = scratch_ + worker * scratch_slice_;
+  const Status status = bound.row->run_part(own, begin, end);
+  Failure& failure = failures_[worker];
+  if (!status.ok() && begin < failure.task) failure = {begin, status};
+}
+
+Status Runtime::run_in_parts(const BoundStep& bound) {
+  struct Job {
+    Runtime* runtime;
+    const BoundStep* bound;
+  } job = {this, &bound};
+  const Executor& executor = options_.executor;
+  executor.run(
+      executor.self, bound.tasks, bound.grain,
+      [](void* data, int64_t begin, int64_t end, uint32_t worker) {
+        const Job& j = *static_cast<Job*>(data);
+        j.runtime->run_part(*j.bound, begin, end, worker);
+      },
+      &job);
+  // Every part has run, so the first failure is the one that a single thread would have met.
+  Failure first;
+  for (uint32_t w = 0; w < executor.workers; ++w) {
+    if (failures_[w].task < first.task) first = failures_[w];
+    failures_[w].task = INT64_MAX;
+  }
+  return first.status;
+}
+
+Status Runtime::run_step(const BoundStep& bound) {
+  const StepContext& c = bound.context;
+  if (bound.row == nullptr) {
+    return options_.evaluate(options_.host, c.step->node, c.inputs, c.step->input_count, c.outputs,
+                             c.step->output_count);
+  }
+  if (bound.row->run_part == nullptr) return bound.row->run(c);
+  return bound.grain == 0 ? bound.row->run_part(c, 0, bound.tasks) : run_in_parts(bound);
+}
+
 Status Runtime::run(const std::byte* const* inputs) {
   if (!ready_) return failed(StatusCode::bad_plan);
   for (uint32_t v = 0; v < plan_.values.count; ++v) {
@@ -336,11 +393,7 @@ Status Runtime::run(const std::byte* const* inputs) {
       }
       if (options_.before_step != nullptr) options_.before_step(options_.host, s);
     }
-    const StepContext& context = bound.context;
-    Status status = bound.row != nullptr ? bound.row->run(context)
-                                         : options_.evaluate(options_.host, context.step->node,
-                                                             context.inputs, context.step->input_count,
-                                                             context.outputs, context.step->output_count);
+    Status status = run_step(bound);
     if (!status.ok()) {
       status.step = s;
       return status;

@@ -5,8 +5,12 @@
 // the size expressions and lets the steps choose their kernels, without allocating. Larger sizes grow the
 // reservation geometrically, unless the memory is fixed.
 //
-// A Runtime belongs to one thread at a time. Plans and constants may be shared by any number of Runtimes. No
-// exceptions, no RTTI, no parser, no files: this room alone is the firmware.
+// Steps run one after the other. A step that is worth it is cut into parts, which the executor may run at
+// once; its result does not depend on the executor.
+//
+// A Runtime belongs to one thread at a time: hooks are called on the thread that calls run(). Plans and
+// constants may be shared by any number of Runtimes. No exceptions, no RTTI, no parser, no files: this room
+// alone is the firmware.
 #pragma once
 
 #include <cstddef>
@@ -14,6 +18,7 @@
 
 #include "base/tensor.h"
 #include "engine/runtime/arena.h"
+#include "engine/runtime/executor.h"
 #include "engine/runtime/plan.h"
 #include "engine/runtime/status.h"
 #include "engine/runtime/steps.h"
@@ -31,6 +36,7 @@ struct RuntimeOptions {
   void (*before_step)(void* host, uint32_t step) = nullptr;
   void (*after_step)(void* host, uint32_t step) = nullptr;
   void* host = nullptr;
+  Executor executor;               // one call of run() at a time
   size_t memory_limit = SIZE_MAX;  // bytes of arena and scratch
   bool fixed_memory = false;       // refuse to grow after the first reservation
 };
@@ -79,10 +85,21 @@ class Runtime {
   struct BoundStep {
     const StepRow* row = nullptr;
     StepContext context;
+    int64_t tasks = 0;
+    int64_t grain = 0;  // tasks that a thread takes at least; 0: the step stays on the caller's thread
+  };
+  // Where a worker met its first failure in a step, in order of tasks.
+  struct Failure {
+    int64_t task = INT64_MAX;
+    Status status;
   };
   Status evaluate_sizes(const int64_t* symbols);
   Status shape_views();
   Status bind_steps();
+  void cut(BoundStep& bound) const;
+  Status run_step(const BoundStep& bound);
+  Status run_in_parts(const BoundStep& bound);
+  void run_part(const BoundStep& bound, int64_t begin, int64_t end, uint32_t worker);
   void point_views();
   uint32_t root_of(uint32_t value) const;
 
@@ -98,12 +115,14 @@ class Runtime {
   ArenaBuffer* buffers_ = nullptr;  // one for each value; size 0 for those that are not in the arena
   uint32_t* placement_scratch_ = nullptr;
   uint32_t* roots_ = nullptr;
-  size_t* offsets_ = nullptr;  // where each value begins in the bytes of its root
-  size_t* ends_ = nullptr;     // and where it ends
+  size_t* offsets_ = nullptr;    // where each value begins in the bytes of its root
+  size_t* ends_ = nullptr;       // and where it ends
+  Failure* failures_ = nullptr;  // one for each worker
   std::byte* arena_ = nullptr;
   size_t arena_capacity_ = 0;
   std::byte* scratch_ = nullptr;
   size_t scratch_capacity_ = 0;
+  size_t scratch_slice_ = 0;  // bytes from the scratch of one worker to the next
   bool reserved_ = false;
   bool ready_ = false;
 };

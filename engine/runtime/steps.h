@@ -55,12 +55,26 @@ struct StepContext {
   }
 };
 
+// How a step may be cut for the sizes of the last bind: into `tasks` independent pieces, numbered from 0.
+// Ranges of them may run at once, each with a scratch of its own, and the result does not depend on how they
+// were cut into ranges: so it is the same for any number of threads.
+struct StepParts {
+  int64_t tasks = 1;
+  int64_t cost = 0;  // of all tasks on one thread, in nanoseconds, estimated from the shapes
+};
+
 struct StepRow {
   const char* name;
   uint32_t bound_size;
   // Checks the shapes, chooses a kernel, sets *scratch_bytes (0 before the call). Called again for new sizes.
   Status (*bind)(StepContext& context, size_t* scratch_bytes);
+  // The whole step; null in rows that run in parts.
   Status (*run)(const StepContext& context);
+  // Asked after bind; null in rows that run as a whole.
+  StepParts (*parts)(const StepContext& context) = nullptr;
+  // Tasks [begin, end), any range within [0, tasks), also an empty one. The first failure in order of tasks
+  // is the one that is reported.
+  Status (*run_part)(const StepContext& context, int64_t begin, int64_t end) = nullptr;
 };
 
 // The row of a kind; null for an unknown one and for `evaluate`.

@@ -2,6 +2,7 @@
 
 #include <initializer_list>
 
+#include "engine/runtime/parts.h"
 #include "engine/runtime/step_parameters.h"
 #include "engine/runtime/steps.h"
 #include "kernels/attention/attention.h"
@@ -67,7 +68,12 @@ Status attention_bind(StepContext& c, size_t* scratch) {
   return {};
 }
 
-Status attention_run(const StepContext& c) {
+StepParts attention_parts(const StepContext& c) {
+  const auto& s = *static_cast<kernels::AttentionShape*>(c.bound);
+  return {kernels::attention_task_count(s),
+          cost_of_products(s.batch * s.heads * s.rows * s.keys * (s.width + s.depth))};
+}
+Status attention_run(const StepContext& c, int64_t begin, int64_t end) {
   kernels::AttentionArgs args;
   args.shape = *static_cast<kernels::AttentionShape*>(c.bound);
   args.q = floats(c.inputs[0]);
@@ -75,12 +81,13 @@ Status attention_run(const StepContext& c) {
   args.v = floats(c.inputs[2]);
   args.mask = c.step->input_count > 3 ? c.inputs[3]->data : nullptr;
   args.out = reinterpret_cast<float*>(c.outputs[0]->data);
-  kernels::attention_f32(args, 0, kernels::attention_task_count(args.shape), c.scratch);
+  kernels::attention_f32(args, begin, end, c.scratch);
   return {};
 }
 
 }  // namespace
 
-const StepRow kAttentionStep = {"attention", sizeof(kernels::AttentionShape), attention_bind, attention_run};
+const StepRow kAttentionStep = {
+    "attention", sizeof(kernels::AttentionShape), attention_bind, nullptr, attention_parts, attention_run};
 
 }  // namespace nnefrun

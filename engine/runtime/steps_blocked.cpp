@@ -1,6 +1,7 @@
 // Steps over the channel-blocked layout: values [N, ceil(C / b), D..., b].
 
 #include "engine/runtime/epilogue.h"
+#include "engine/runtime/parts.h"
 #include "engine/runtime/step_parameters.h"
 #include "engine/runtime/steps.h"
 #include "kernels/blocked/blocked.h"
@@ -48,7 +49,14 @@ Status conv_bind(StepContext& c, size_t* scratch) {
                                                   p.x_is_plain != 0);
   return {};
 }
-Status conv_run(const StepContext& c) {
+StepParts conv_parts(const StepContext& c) {
+  const auto& shape = *static_cast<kernels::ConvShape*>(c.bound);
+  const auto& p = c.as<BlockedConvParameters>();
+  const int64_t taps = shape.filter[0] * shape.filter[1] * shape.filter[2];
+  return {kernels::blocked_conv_tasks(shape, static_cast<kernels::BlockedMethod>(p.method)),
+          cost_of_products(c.outputs[0]->size() * (shape.in_channels / shape.groups) * taps)};
+}
+Status conv_run(const StepContext& c, int64_t begin, int64_t end) {
   const auto& p = c.as<BlockedConvParameters>();
   kernels::BlockedConvArgs args;
   args.shape = *static_cast<kernels::ConvShape*>(c.bound);
@@ -58,7 +66,7 @@ Status conv_run(const StepContext& c) {
   args.packed_weights = floats(c.inputs[1]);
   args.y = floats_of(c.outputs[0]);
   args.epilogue = epilogue_of(c, p.epilogue, kernels::BiasAxis::row);
-  kernels::blocked_conv(args, 0, kernels::blocked_conv_tasks(args.shape, args.method), c.scratch);
+  kernels::blocked_conv(args, begin, end, c.scratch);
   return {};
 }
 
@@ -68,14 +76,30 @@ Status repack_bind(StepContext& c, size_t*) {
   return fits_block(blocked, p.block) ? Status{}
                                       : failed(StatusCode::bad_plan, p.block, kernels::channel_block());
 }
-Status repack_run(const StepContext& c) {
-  const View &from = *c.inputs[0], &to = *c.outputs[0];
-  if (c.as<RepackParameters>().to_blocked != 0) {
-    kernels::block_channels(floats(&from), floats_of(c.outputs[0]), from.dims[0], from.dims[1],
-                            positions_of(to));
-  } else {
-    kernels::unblock_channels(floats(&from), floats_of(c.outputs[0]), from.dims[0], to.dims[1],
-                              positions_of(from));
+// Tasks are blocks of channels of an image.
+StepParts repack_parts(const StepContext& c) {
+  const View& blocked = c.as<RepackParameters>().to_blocked != 0 ? *c.outputs[0] : *c.inputs[0];
+  return {blocked.dims[0] * blocked.dims[1], cost_of_bytes(blocked.size() * 4)};
+}
+Status repack_run(const StepContext& c, int64_t begin, int64_t end) {
+  const bool to_blocked = c.as<RepackParameters>().to_blocked != 0;
+  const View &plain = to_blocked ? *c.inputs[0] : *c.outputs[0],
+             &blocked = to_blocked ? *c.outputs[0] : *c.inputs[0];
+  const int64_t channels = plain.dims[1], block = blocked.dims[blocked.rank - 1], blocks = blocked.dims[1];
+  const int64_t positions = positions_of(blocked);
+  while (begin < end) {
+    const int64_t image = begin / blocks, first = begin % blocks;
+    const int64_t last = blocks - first < end - begin ? blocks : first + (end - begin);
+    const int64_t count = (last * block < channels ? last * block : channels) - first * block;
+    const int64_t at = (image * channels + first * block) * positions, blocked_at = begin * block * positions;
+    if (to_blocked) {
+      kernels::block_channels(floats(c.inputs[0]) + at, floats_of(c.outputs[0]) + blocked_at, 1, count,
+                              positions);
+    } else {
+      kernels::unblock_channels(floats(c.inputs[0]) + blocked_at, floats_of(c.outputs[0]) + at, 1, count,
+                                positions);
+    }
+    begin += last - first;
   }
   return {};
 }
@@ -101,10 +125,15 @@ Status pool_bind(StepContext& c, size_t*) {
   }
   return {};
 }
-Status pool_run(const StepContext& c) {
+StepParts pool_parts(const StepContext& c) {
   const auto& shape = *static_cast<kernels::PoolShape*>(c.bound);
-  kernels::blocked_pool(static_cast<kernels::PoolOp>(c.as<PoolParameters>().op), shape, floats(c.inputs[0]),
-                        floats_of(c.outputs[0]), 0, shape.planes);
+  const int64_t taps = shape.window[0] * shape.window[1] * shape.window[2];
+  return {shape.planes, cost_of_items(c.outputs[0]->size() * taps / 4)};
+}
+Status pool_run(const StepContext& c, int64_t begin, int64_t end) {
+  kernels::blocked_pool(static_cast<kernels::PoolOp>(c.as<PoolParameters>().op),
+                        *static_cast<kernels::PoolShape*>(c.bound), floats(c.inputs[0]),
+                        floats_of(c.outputs[0]), begin, end);
   return {};
 }
 
@@ -113,11 +142,17 @@ Status sum_bind(StepContext& c, size_t*) {
              ? Status{}
              : failed(StatusCode::bad_plan);
 }
-Status sum_run(const StepContext& c) {
+// Tasks of sum and gate are planes.
+StepParts plane_parts(const StepContext& c) {
   const View& x = *c.inputs[0];
-  const int64_t positions = positions_of(x);
+  return {x.dims[0] * x.dims[1], cost_of_bytes(x.size() * 4)};
+}
+Status sum_run(const StepContext& c, int64_t begin, int64_t end) {
+  const View& x = *c.inputs[0];
+  const int64_t positions = positions_of(x), block = x.dims[x.rank - 1];
   const float scale = c.as<BlockedSumParameters>().mean != 0 ? 1.0F / static_cast<float>(positions) : 1.0F;
-  kernels::blocked_sum(floats(&x), x.dims[0] * x.dims[1], positions, scale, floats_of(c.outputs[0]));
+  kernels::blocked_sum(floats(&x) + begin * positions * block, end - begin, positions, scale,
+                       floats_of(c.outputs[0]) + begin * block);
   return {};
 }
 
@@ -127,19 +162,23 @@ Status gate_bind(StepContext& c, size_t*) {
                     y.dims[0] == x.dims[0] && y.dims[1] == x.dims[1] && positions_of(y) == 1;
   return fits ? Status{} : failed(StatusCode::shape_mismatch);
 }
-Status gate_run(const StepContext& c) {
+Status gate_run(const StepContext& c, int64_t begin, int64_t end) {
   const View& x = *c.inputs[0];
-  kernels::blocked_gate(static_cast<kernels::BlockedGate>(c.as<BlockedGateParameters>().op), floats(&x),
-                        floats(c.inputs[1]), floats_of(c.outputs[0]), x.dims[0] * x.dims[1], positions_of(x));
+  const int64_t positions = positions_of(x), block = x.dims[x.rank - 1], at = begin * positions * block;
+  kernels::blocked_gate(static_cast<kernels::BlockedGate>(c.as<BlockedGateParameters>().op), floats(&x) + at,
+                        floats(c.inputs[1]) + begin * block, floats_of(c.outputs[0]) + at, end - begin,
+                        positions);
   return {};
 }
 
 }  // namespace
 
-const StepRow kBlockedConvStep = {"blocked_conv", sizeof(kernels::ConvShape), conv_bind, conv_run};
-const StepRow kRepackStep = {"repack", 0, repack_bind, repack_run};
-const StepRow kBlockedPoolStep = {"blocked_pool", sizeof(kernels::PoolShape), pool_bind, pool_run};
-const StepRow kBlockedSumStep = {"blocked_sum", 0, sum_bind, sum_run};
-const StepRow kBlockedGateStep = {"blocked_gate", 0, gate_bind, gate_run};
+const StepRow kBlockedConvStep = {"blocked_conv", sizeof(kernels::ConvShape), conv_bind, nullptr, conv_parts,
+                                  conv_run};
+const StepRow kRepackStep = {"repack", 0, repack_bind, nullptr, repack_parts, repack_run};
+const StepRow kBlockedPoolStep = {"blocked_pool", sizeof(kernels::PoolShape), pool_bind, nullptr, pool_parts,
+                                  pool_run};
+const StepRow kBlockedSumStep = {"blocked_sum", 0, sum_bind, nullptr, plane_parts, sum_run};
+const StepRow kBlockedGateStep = {"blocked_gate", 0, gate_bind, nullptr, plane_parts, gate_run};
 
 }  // namespace nnefrun

@@ -2,6 +2,7 @@
 
 #include <cstring>
 
+#include "engine/runtime/parts.h"
 #include "engine/runtime/step_parameters.h"
 #include "engine/runtime/steps.h"
 #include "kernels/move/move.h"
@@ -13,6 +14,7 @@ namespace {
 struct BoundCopy {
   kernels::CopyShape shape;
   int64_t src_offset, dst_offset;  // bytes
+  SpaceCut cut;
 };
 
 // True when a strided space of `dims` at `offset` stays inside [0, bytes).
@@ -44,6 +46,7 @@ Status bind_copy(const StepContext& c, const CopyParameters& p, BoundCopy& bound
       !inside(bound.shape, bound.shape.dst_strides, bound.dst_offset, c.outputs[0]->size() * item)) {
     return failed(StatusCode::index_out_of_range, bound.src_offset, bound.dst_offset);
   }
+  bound.cut = cut_space(bound.shape.dims, bound.shape.rank);
   return {};
 }
 
@@ -55,8 +58,24 @@ void run_copy(const StepContext& c, const BoundCopy& bound) {
 Status copy_bind(StepContext& c, size_t*) {
   return bind_copy(c, c.as<CopyParameters>(), *static_cast<BoundCopy*>(c.bound));
 }
-Status copy_run(const StepContext& c) {
-  run_copy(c, *static_cast<BoundCopy*>(c.bound));
+StepParts copy_parts(const StepContext& c) {
+  const auto& bound = *static_cast<BoundCopy*>(c.bound);
+  const int64_t items = items_of(bound.shape.dims, bound.shape.rank);
+  return {bound.cut.tasks, cost_of_bytes(items * static_cast<int64_t>(bound.shape.item_size))};
+}
+Status copy_run(const StepContext& c, int64_t begin, int64_t end) {
+  const auto& bound = *static_cast<BoundCopy*>(c.bound);
+  if (begin == 0 && end == bound.cut.tasks) {
+    run_copy(c, bound);
+    return {};
+  }
+  BoundCopy run = bound;
+  for_each_run(bound.cut, bound.shape.dims, begin, end, [&](const int64_t* index, int64_t count) {
+    run_dims(bound.cut, count, run.shape.dims);
+    run.src_offset = bound.src_offset + run_offset(bound.cut, index, run.shape.src_strides);
+    run.dst_offset = bound.dst_offset + run_offset(bound.cut, index, run.shape.dst_strides);
+    run_copy(c, run);
+  });
   return {};
 }
 
@@ -80,15 +99,19 @@ Status cast_bind(StepContext& c, size_t*) {
   if (c.inputs[0]->size() != c.outputs[0]->size()) return failed(StatusCode::shape_mismatch);
   return {};
 }
-Status cast_run(const StepContext& c) {
+StepParts cast_parts(const StepContext& c) { return flat_parts(c.outputs[0]->size()); }
+Status cast_run(const StepContext& c, int64_t begin, int64_t end) {
   const View &in = *c.inputs[0], &out = *c.outputs[0];
-  kernels::convert(in.dtype, out.dtype, in.data, out.data, in.size());
+  const FlatRange range = flat_range(in.size(), begin, end);
+  kernels::convert(in.dtype, out.dtype, in.data + range.begin * static_cast<int64_t>(item_size(in.dtype)),
+                   out.data + range.begin * static_cast<int64_t>(item_size(out.dtype)), range.count);
   return {};
 }
 
 struct BoundGather {
   int64_t outer, extent, count;
   size_t row_bytes;
+  bool copies() const { return outer > 0 && row_bytes > 0; }
 };
 
 Status gather_bind(StepContext& c, size_t*) {
@@ -107,27 +130,26 @@ Status gather_bind(StepContext& c, size_t*) {
   bound.count = indices.size();
   return {};
 }
-Status gather_run(const StepContext& c) {
+StepParts gather_parts(const StepContext& c) {
+  const auto& bound = *static_cast<BoundGather*>(c.bound);
+  // One row each. When nothing is copied, the indices are still checked, once.
+  const int64_t rows = bound.copies() ? bound.outer * bound.count : bound.count;
+  return {rows, cost_of_bytes(rows * static_cast<int64_t>(bound.row_bytes)) + rows};
+}
+Status gather_run(const StepContext& c, int64_t begin, int64_t end) {
   const auto& p = c.as<GatherParameters>();
   const auto& bound = *static_cast<BoundGather*>(c.bound);
   const auto* indices = reinterpret_cast<const int64_t*>(c.inputs[1]->data);
   const std::byte* from = c.inputs[0]->data;
   std::byte* to = c.outputs[0]->data;
-  const auto index_at = [&](int64_t i) {
-    return indices[i] < 0 && p.wrap != 0 ? indices[i] + bound.extent : indices[i];
-  };
-  for (int64_t i = 0; i < bound.count; ++i) {  // also when nothing is copied
-    const int64_t index = index_at(i);
+  for (int64_t row = begin; row < end; ++row) {
+    const int64_t o = row / bound.count, i = row % bound.count;
+    const int64_t index = indices[i] < 0 && p.wrap != 0 ? indices[i] + bound.extent : indices[i];
     if (index < 0 || index >= bound.extent)
       return failed(StatusCode::index_out_of_range, indices[i], bound.extent);
-  }
-  if (bound.row_bytes == 0) return {};
-  for (int64_t o = 0; o < bound.outer; ++o) {
-    for (int64_t i = 0; i < bound.count; ++i, to += bound.row_bytes) {
-      const int64_t index = index_at(i);
-      std::memcpy(to, from + static_cast<size_t>(o * bound.extent + index) * bound.row_bytes,
-                  bound.row_bytes);
-    }
+    if (!bound.copies()) continue;
+    std::memcpy(to + static_cast<size_t>(row) * bound.row_bytes,
+                from + static_cast<size_t>(o * bound.extent + index) * bound.row_bytes, bound.row_bytes);
   }
   return {};
 }
@@ -152,14 +174,20 @@ Status resample_bind(StepContext& c, size_t*) {
                                    : c.inputs[1]->size() == bound.out * p.taps;
   return counted ? Status{} : failed(StatusCode::bad_plan);
 }
-Status resample_run(const StepContext& c) {
+StepParts resample_parts(const StepContext& c) {
+  const auto& axis = *static_cast<kernels::ResampleAxis*>(c.bound);
+  return {axis.outer, cost_of_items(c.inputs[0]->size() + c.outputs[0]->size())};
+}
+Status resample_run(const StepContext& c, int64_t begin, int64_t end) {
   const auto& p = c.as<ResampleParameters>();
   kernels::ResampleAxis axis = *static_cast<kernels::ResampleAxis*>(c.bound);
   axis.index = reinterpret_cast<const int32_t*>(c.inputs[1]->data);
   if (p.has_weights != 0) axis.weight = reinterpret_cast<const float*>(c.inputs[2]->data);
   if (p.taps == 0) axis.first = reinterpret_cast<const int32_t*>(c.inputs[2 + p.has_weights]->data);
-  kernels::resample_f32(axis, reinterpret_cast<const float*>(c.inputs[0]->data),
-                        reinterpret_cast<float*>(c.outputs[0]->data));
+  axis.outer = end - begin;
+  kernels::resample_f32(axis,
+                        reinterpret_cast<const float*>(c.inputs[0]->data) + begin * axis.in * axis.inner,
+                        reinterpret_cast<float*>(c.outputs[0]->data) + begin * axis.out * axis.inner);
   return {};
 }
 
@@ -175,11 +203,12 @@ Status sizes_run(const StepContext& c) {
 
 }  // namespace
 
-const StepRow kCopyStep = {"copy", sizeof(BoundCopy), copy_bind, copy_run};
+const StepRow kCopyStep = {"copy", sizeof(BoundCopy), copy_bind, nullptr, copy_parts, copy_run};
 const StepRow kPadStep = {"pad", sizeof(BoundCopy), pad_bind, pad_run};
-const StepRow kCastStep = {"cast", 0, cast_bind, cast_run};
-const StepRow kGatherStep = {"gather", sizeof(BoundGather), gather_bind, gather_run};
-const StepRow kResampleStep = {"resample", sizeof(kernels::ResampleAxis), resample_bind, resample_run};
+const StepRow kCastStep = {"cast", 0, cast_bind, nullptr, cast_parts, cast_run};
+const StepRow kGatherStep = {"gather", sizeof(BoundGather), gather_bind, nullptr, gather_parts, gather_run};
+const StepRow kResampleStep = {
+    "resample", sizeof(kernels::ResampleAxis), resample_bind, nullptr, resample_parts, resample_run};
 const StepRow kSizesStep = {"sizes", 0, sizes_bind, sizes_run};
 
 }  // namespace nnefrun

@@ -1,5 +1,6 @@
 // Steps that consume or normalise over axes: reductions, softmax, row norms, pooling; in f32.
 
+#include "engine/runtime/parts.h"
 #include "engine/runtime/step_parameters.h"
 #include "engine/runtime/steps.h"
 #include "kernels/pool/pool.h"
@@ -30,17 +31,22 @@ Status reduce_bind(StepContext& c, size_t*) {
   split = split_at(*c.inputs[0], p.first_axis, p.axis_count);
   return c.outputs[0]->size() == split.outer * split.inner ? Status{} : failed(StatusCode::shape_mismatch);
 }
-Status reduce_run(const StepContext& c) {
+// Every row here that splits consumes or normalises within items of the outer axis.
+StepParts outer_parts(const StepContext& c) {
+  return {static_cast<Split*>(c.bound)->outer, cost_of_items(c.inputs[0]->size())};
+}
+Status reduce_run(const StepContext& c, int64_t begin, int64_t end) {
   const auto& p = c.as<ReduceParameters>();
   const auto& s = *static_cast<Split*>(c.bound);
-  const float* x = floats(c.inputs[0]);
-  auto* index = reinterpret_cast<int64_t*>(c.outputs[0]->data);
+  const float* x = floats(c.inputs[0]) + begin * s.n * s.inner;
+  auto* index = reinterpret_cast<int64_t*>(c.outputs[0]->data) + begin * s.inner;
   if (p.kind == 0) {
-    kernels::reduce_f32(static_cast<kernels::ReduceOp>(p.op), x, floats(c.outputs[0]), s.outer, s.n, s.inner);
+    kernels::reduce_f32(static_cast<kernels::ReduceOp>(p.op), x, floats(c.outputs[0]) + begin * s.inner,
+                        end - begin, s.n, s.inner);
   } else if (p.kind == 1) {
-    kernels::argmax_f32(x, index, s.outer, s.n, s.inner, p.take_last != 0);
+    kernels::argmax_f32(x, index, end - begin, s.n, s.inner, p.take_last != 0);
   } else {
-    kernels::argmin_f32(x, index, s.outer, s.n, s.inner, p.take_last != 0);
+    kernels::argmin_f32(x, index, end - begin, s.n, s.inner, p.take_last != 0);
   }
   return {};
 }
@@ -50,10 +56,12 @@ Status softmax_bind(StepContext& c, size_t*) {
   *static_cast<Split*>(c.bound) = split_at(*c.inputs[0], p.first_axis, p.axis_count);
   return c.inputs[0]->size() == c.outputs[0]->size() ? Status{} : failed(StatusCode::shape_mismatch);
 }
-Status softmax_run(const StepContext& c) {
+Status softmax_run(const StepContext& c, int64_t begin, int64_t end) {
   const auto& s = *static_cast<Split*>(c.bound);
   const auto function = c.as<SoftmaxParameters>().log != 0 ? kernels::log_softmax_f32 : kernels::softmax_f32;
-  function(floats(c.inputs[0]), floats(c.outputs[0]), s.outer, s.n, s.inner, kernels::host_isa());
+  const int64_t at = begin * s.n * s.inner;
+  function(floats(c.inputs[0]) + at, floats(c.outputs[0]) + at, end - begin, s.n, s.inner,
+           kernels::host_isa());
   return {};
 }
 
@@ -67,16 +75,17 @@ Status normalize_bind(StepContext& c, size_t*) {
   }
   return c.inputs[0]->size() == c.outputs[0]->size() ? Status{} : failed(StatusCode::shape_mismatch);
 }
-Status normalize_run(const StepContext& c) {
+Status normalize_run(const StepContext& c, int64_t begin, int64_t end) {
   const auto& p = c.as<NormalizeParameters>();
   const auto& s = *static_cast<Split*>(c.bound);
   const float* scale = p.has_scale != 0 ? floats(c.inputs[1]) : nullptr;
   const float* offset = p.has_offset != 0 ? floats(c.inputs[1 + p.has_scale]) : nullptr;
+  const float* x = floats(c.inputs[0]) + begin * s.n;
+  float* y = floats(c.outputs[0]) + begin * s.n;
   if (p.rms != 0) {
-    kernels::rms_norm_f32(floats(c.inputs[0]), floats(c.outputs[0]), s.outer, s.n, p.epsilon, scale);
+    kernels::rms_norm_f32(x, y, end - begin, s.n, p.epsilon, scale);
   } else {
-    kernels::layer_norm_f32(floats(c.inputs[0]), floats(c.outputs[0]), s.outer, s.n, p.epsilon, scale,
-                            offset);
+    kernels::layer_norm_f32(x, y, end - begin, s.n, p.epsilon, scale, offset);
   }
   return {};
 }
@@ -102,18 +111,26 @@ Status pool_bind(StepContext& c, size_t* scratch) {
   *scratch = kernels::pool_workspace_size(shape);
   return {};
 }
-Status pool_run(const StepContext& c) {
-  kernels::pool_f32(static_cast<kernels::PoolOp>(c.as<PoolParameters>().op),
-                    *static_cast<kernels::PoolShape*>(c.bound), floats(c.inputs[0]), floats(c.outputs[0]),
-                    c.scratch);
+StepParts pool_parts(const StepContext& c) {
+  const auto& shape = *static_cast<kernels::PoolShape*>(c.bound);
+  const int64_t taps = shape.window[0] * shape.window[1] * shape.window[2];
+  return {shape.planes, cost_of_items(c.outputs[0]->size() * taps / 2)};
+}
+Status pool_run(const StepContext& c, int64_t begin, int64_t end) {
+  kernels::PoolShape part = *static_cast<kernels::PoolShape*>(c.bound);
+  const int64_t in = part.in[0] * part.in[1] * part.in[2], out = part.out[0] * part.out[1] * part.out[2];
+  part.planes = end - begin;
+  kernels::pool_f32(static_cast<kernels::PoolOp>(c.as<PoolParameters>().op), part,
+                    floats(c.inputs[0]) + begin * in, floats(c.outputs[0]) + begin * out, c.scratch);
   return {};
 }
 
 }  // namespace
 
-const StepRow kReduceStep = {"reduce", sizeof(Split), reduce_bind, reduce_run};
-const StepRow kSoftmaxStep = {"softmax", sizeof(Split), softmax_bind, softmax_run};
-const StepRow kNormalizeStep = {"normalize", sizeof(Split), normalize_bind, normalize_run};
-const StepRow kPoolStep = {"pool", sizeof(kernels::PoolShape), pool_bind, pool_run};
+const StepRow kReduceStep = {"reduce", sizeof(Split), reduce_bind, nullptr, outer_parts, reduce_run};
+const StepRow kSoftmaxStep = {"softmax", sizeof(Split), softmax_bind, nullptr, outer_parts, softmax_run};
+const StepRow kNormalizeStep = {"normalize", sizeof(Split), normalize_bind,
+                                nullptr,     outer_parts,   normalize_run};
+const StepRow kPoolStep = {"pool", sizeof(kernels::PoolShape), pool_bind, nullptr, pool_parts, pool_run};
 
 }  // namespace nnefrun

@@ -278,9 +278,9 @@ void matmul_f32(const MatmulArgs& given, void* workspace, const MatmulKernel& ke
     product.vectors_times(panel, args.n);
   } else if (a_plain && b_plain && product.rows < kThin && args.b_col_stride == 1) {
     product.vectors_times(0, 0);
-  } else if (product.rows < kThin && a_plain && b_plain && args.b_row_stride == 1 && args.k >= kDotDepth) {
-    product.dots(false);
-  } else if (product.columns < kThin && a_plain && b_plain && args.a_col_stride == 1 && args.k >= kDotDepth) {
+  } else if (args.m < kThin && a_plain && b_plain && args.b_row_stride == 1 && args.k >= kDotDepth) {
+    product.dots(false);  // sums in another order, so the whole decides, not its window
+  } else if (args.n < kThin && a_plain && b_plain && args.a_col_stride == 1 && args.k >= kDotDepth) {
     product.dots(true);
   } else {
     // A small matrix that is read only once or twice is not worth a copy; a large one is: its rows are far

@@ -7,6 +7,7 @@
 
 #include "engine/runtime/step_parameters.h"
 #include "kernels/elementwise/elementwise.h"
+#include "tests/engine/runtime/executors.h"
 
 using namespace nnefrun;
 
@@ -345,4 +346,95 @@ TEST_CASE("the host evaluates, watches and cancels", "[runtime]") {
   status = runtime.run(inputs);
   CHECK(status.code == StatusCode::host_failed);
   CHECK(status.step == 2);
+}
+
+namespace {
+
+// y = rows of x [N, 4] by the indices of an input [M].
+HandPlan lookup() {
+  HandPlan plan;
+  const uint32_t n = plan.size(Kind::symbol, 0), m = plan.size(Kind::symbol, 1),
+                 four = plan.size(Kind::constant, 4);
+  plan.symbol_count = 2;
+  const uint32_t x = plan.value(Storage::input, 0, {n, four});
+  const uint32_t indices = plan.value(Storage::input, 1, {m});
+  plan.values[indices].dtype = DataType::i64;
+  const uint32_t y = plan.value(Storage::arena, 0, {m, four}, 0, UINT32_MAX);
+  plan.step(StepKind::gather, {x, indices}, y, GatherParameters{});
+  plan.inputs = {x, indices};
+  plan.outputs = {y};
+  return plan;
+}
+
+}  // namespace
+
+TEST_CASE("with an executor a plan computes the same, hooks stay on the caller's thread", "[runtime]") {
+  struct Host {
+    std::thread::id thread = std::this_thread::get_id();
+    bool elsewhere = false;
+    int steps = 0, cancel_at = -1;
+  } host;
+  const HandPlan plan = dense_layer();
+  StandardThreads threads(3);
+  RuntimeOptions options;
+  options.executor = threads.executor();
+  options.host = &host;
+  options.before_step = [](void* self, uint32_t) {
+    auto& h = *static_cast<Host*>(self);
+    h.elsewhere = h.elsewhere || h.thread != std::this_thread::get_id();
+    ++h.steps;
+  };
+  options.cancelled = [](void* self) {
+    return static_cast<Host*>(self)->steps == static_cast<Host*>(self)->cancel_at;
+  };
+  Runtime runtime;
+  REQUIRE(runtime.create(plan.view(), kConstants, options).ok());
+  for (const int64_t rows : {int64_t{1}, int64_t{0}, int64_t{600}, int64_t{5}, int64_t{2000}}) {
+    REQUIRE(runtime.bind(&rows).ok());
+    check_run(runtime, rows);
+  }
+  CHECK(threads.calls >= 4);
+  CHECK_FALSE(host.elsewhere);
+
+  host.cancel_at = host.steps + 1;
+  const std::vector<float> x = small_integers(2000);
+  const std::byte* inputs[] = {reinterpret_cast<const std::byte*>(x.data())};
+  const int before = threads.calls;
+  const Status status = runtime.run(inputs);
+  CHECK(status.code == StatusCode::cancelled);
+  CHECK(status.step == 1);
+  CHECK(threads.calls == before + 1);
+}
+
+TEST_CASE("of several failures in one step the first counts", "[runtime]") {
+  const HandPlan plan = lookup();
+  const int64_t sizes[] = {10, 500};
+  std::vector<float> x(40);
+  for (size_t i = 0; i < x.size(); ++i) x[i] = static_cast<float>(i);
+  std::vector<int64_t> indices(500);
+  for (size_t i = 0; i < indices.size(); ++i) indices[i] = static_cast<int64_t>(i * 7 % 10);
+  const std::byte* inputs[] = {reinterpret_cast<const std::byte*>(x.data()),
+                               reinterpret_cast<const std::byte*>(indices.data())};
+  for (uint32_t seed = 0; seed < 20; ++seed) {
+    StandardThreads threads(4);
+    RandomRanges ranges(seed);
+    RuntimeOptions options;
+    options.executor = seed % 2 == 0 ? threads.executor() : ranges.executor();
+    Runtime runtime;
+    REQUIRE(runtime.create(plan.view(), nullptr, options).ok());
+    REQUIRE(runtime.bind(sizes).ok());
+    indices[137] = 1000;
+    indices[300] = -400;
+    indices[499] = 77;
+    const Status status = runtime.run(inputs);
+    CHECK(status.code == StatusCode::index_out_of_range);
+    CHECK(status.step == 0);
+    CHECK(status.detail[0] == 1000);
+    CHECK(status.detail[1] == 10);
+    indices[137] = 3, indices[300] = 9, indices[499] = 0;
+    REQUIRE(runtime.run(inputs).ok());  // the failures are forgotten
+    const auto* y = reinterpret_cast<const float*>(runtime.output(0).data);
+    CHECK(y[137 * 4 + 1] == x[3 * 4 + 1]);
+    CHECK(y[300 * 4 + 2] == x[9 * 4 + 2]);
+  }
 }
