@@ -126,6 +126,25 @@ TEST_CASE("an attention layer gives the same bits however it is cut", "[threads]
   for (const int64_t rows : {1, 7, 64}) check_all_executors(model, {noise({1, rows, 96}, 9)});
 }
 
+TEST_CASE("fused attention gives the same bits however it is cut", "[threads]") {
+  for (const std::string causal : {"true", "false"}) {
+    const auto model = compile(
+        "  x = tract_core_external(shape = [2, 3, S, 16], datum_type = 'f32');\n"
+        "  y = tract_transformers_sdpa(x, tanh(x), sigmoid(x), datum_type = 'f32', acc_datum_type = 'f32', "
+        "is_causal = " +
+            causal + ");\n",
+        {});
+    bool fused = false;
+    for (const PlanStep& step : model->plan->steps)
+      fused = fused || step.kind == static_cast<uint32_t>(StepKind::attention);
+    CHECK(fused);
+    for (const int64_t rows : {0, 1, 5, 40, 100}) {
+      INFO(rows << " rows");
+      check_all_executors(model, {noise({2, 3, rows, 16}, 10)});
+    }
+  }
+}
+
 TEST_CASE("convolutions and pools give the same bits however they are cut", "[threads]") {
   for (const std::string text :
        {"conv(x, w, padding = [(1, 1), (1, 1)])", "conv(x, w, padding = [(1, 1), (1, 1)], stride = [2, 2])",
