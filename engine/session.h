@@ -43,14 +43,14 @@ class Session {
   const CompiledModel& model() const;
   // Inputs in the order of the graph's externals; results in the order of its header. Checks number, dtype,
   // shape and the assertions on symbols at the door and throws Error. A failure inside a run throws Error
-  // naming the node; the session is then as it was, except that stateful operators which had already run
-  // keep their step.
+  // naming the node; the session is then as it was, except that stateful operators which had already run keep
+  // their step.
   std::vector<Tensor> run(const std::vector<Tensor>& inputs);
   // The same without copies of the results: they are views of the arena, valid until the next call. For
   // benchmarks.
   void run_in_place(const std::vector<Tensor>& inputs);
-  // Checks inputs of these types and shapes and makes the memory ready for them, without running: their
-  // data is not looked at. Nothing to do when the model runs by evaluation.
+  // Checks inputs of these types and shapes and makes the memory ready for them, without running: their data
+  // is not looked at. Nothing to do when the model runs by evaluation.
   void prepare(const std::vector<Tensor>& inputs);
   // Forgets all state: the next run is the first again.
   void reset();
@@ -64,8 +64,8 @@ class Session {
   std::vector<StepFacts> plan_facts() const;
 
   size_t arena_bytes() const;  // arena and scratch; 0 when the model runs by evaluation
-  // Of arena_bytes: the arena alone, and the least that any arena could have (the largest set of values
-  // that live at one time).
+  // Of arena_bytes: the arena alone, and the least that any arena could have (the largest set of values that
+  // live at one time).
   size_t arena_buffer_bytes() const;
   size_t arena_lower_bound() const;
   size_t weight_bytes() const;  // constants that the plan holds
