@@ -17,6 +17,11 @@ namespace nnefrun {
 namespace {
 
 constexpr std::align_val_t kAlignment{64};
+constexpr uintptr_t kPage = 4096;
+
+struct FreeBytes {
+  void operator()(std::byte* bytes) const { ::operator delete(bytes, kAlignment); }
+};
 
 Error unreadable(const std::string& name, const std::string& why) {
   return Error("file-unreadable", "cannot read `" + name + "`: " + why);
@@ -107,7 +112,6 @@ std::shared_ptr<std::byte> allocate_bytes(size_t bytes) {
 #ifdef MADV_HUGEPAGE
   // Filling fresh 4 KiB pages costs more than copying into them; huge pages make a large buffer twice as fast
   // to fill.
-  constexpr uintptr_t kPage = 4096;
   constexpr size_t kLarge = size_t{4} << 20;
   if (bytes >= kLarge) {
     const uintptr_t begin = (reinterpret_cast<uintptr_t>(memory) + kPage - 1) / kPage * kPage;
@@ -115,7 +119,20 @@ std::shared_ptr<std::byte> allocate_bytes(size_t bytes) {
     ::madvise(reinterpret_cast<void*>(begin), end - begin, MADV_HUGEPAGE);
   }
 #endif
-  return {memory, [](std::byte* p) { ::operator delete(p, kAlignment); }};
+  return {memory, FreeBytes()};
+}
+
+bool is_allocated(const std::shared_ptr<const void>& owner) {
+  return std::get_deleter<FreeBytes>(owner) != nullptr;
+}
+
+void release_pages(const std::byte* begin, const std::byte* end) {
+#ifdef MADV_DONTNEED
+  const uintptr_t page = std::max(kPage, static_cast<uintptr_t>(::sysconf(_SC_PAGESIZE)));
+  const uintptr_t first = (reinterpret_cast<uintptr_t>(begin) + page - 1) / page * page;
+  const uintptr_t last = reinterpret_cast<uintptr_t>(end) / page * page;
+  if (first < last) ::madvise(reinterpret_cast<void*>(first), last - first, MADV_DONTNEED);
+#endif
 }
 
 void write_file(const std::string& path, const std::function<void(const ByteSink&)>& body) {

@@ -74,6 +74,11 @@ std::string read_text(const ByteSource& source, uint64_t max_bytes);
 
 // 64-byte aligned memory, not initialised. Throws Error[out-of-memory].
 std::shared_ptr<std::byte> allocate_bytes(size_t bytes);
+// Whether allocate_bytes made what `owner` keeps.
+bool is_allocated(const std::shared_ptr<const void>& owner);
+// Gives the whole pages between `begin` and `end`, memory of allocate_bytes, back to the system; what they hold
+// afterwards is unspecified.
+void release_pages(const std::byte* begin, const std::byte* end);
 
 // Takes consecutive pieces.
 using ByteSink = std::function<void(ByteSpan)>;

@@ -100,6 +100,10 @@ std::byte* Tensor::mutable_bytes() {
   return const_cast<std::byte*>(data_);
 }
 
+bool Tensor::is_exclusive() const { return owner_.use_count() == 1 && is_allocated(owner_); }
+
+void Tensor::release(size_t begin, size_t end) const { release_pages(data_ + begin, data_ + end); }
+
 Tensor Tensor::reshaped(Shape shape) const {
   if (volume_of(shape) != size_) {
     throw Error("shape-mismatch", "cannot view " + to_string(shape_) + " as " + to_string(shape));

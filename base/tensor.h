@@ -93,6 +93,12 @@ class Tensor {
   }
   const std::vector<std::string>& strings() const { return *strings_; }  // REQUIRES: dtype is string
 
+  // Whether the bytes are memory of ours (allocate_bytes) that nothing else holds: no other tensor, no archive.
+  bool is_exclusive() const;
+  // Gives the memory of bytes [begin, end) back to the system, by whole pages; what they hold afterwards is
+  // unspecified. For large tensors that are read for the last time, piece by piece. REQUIRES: is_exclusive().
+  void release(size_t begin, size_t end) const;
+
   // Same bytes under another shape of equal volume, or another dtype of equal item size. Shares the bytes.
   Tensor reshaped(Shape shape) const;
   Tensor reinterpreted(DataType dtype) const;

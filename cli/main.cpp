@@ -1,4 +1,6 @@
 // nnefrun: the command. It turns every failure into an Error on standard error and an exit status.
+#include <malloc.h>
+
 #include <csignal>
 #include <cstdlib>
 #include <cstring>
@@ -36,6 +38,11 @@ bool wants_json_errors(int argc, char** argv) {
 
 int main(int argc, char** argv) {
   process_start();
+#ifdef M_MMAP_THRESHOLD
+  // What a model is made of comes and goes in large blocks while it loads; each goes back to the system at
+  // once.
+  mallopt(M_MMAP_THRESHOLD, 64 << 10);
+#endif
   std::signal(SIGPIPE, SIG_IGN);  // a closed pipe is a failed write, not a death
   const bool json = wants_json_errors(argc, argv);
   int status = kRunFailed;

@@ -1,5 +1,6 @@
 #include "cli/model.h"
 
+#include <malloc.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -206,7 +207,11 @@ std::shared_ptr<const CompiledModel> load_model(const Options& options) {
     Dialect dialect = Dialect::automatic;
     Graph graph = load_typed_graph(*archive, options, &dialect);
     archive.reset();  // so that weights go as they are packed
-    return compile_graph(std::move(graph), compile, dialect);
+    auto model = compile_graph(std::move(graph), compile, dialect);
+#ifdef __GLIBC__
+    malloc_trim(0);  // what loading left between the weights
+#endif
+    return model;
   });
 }
 

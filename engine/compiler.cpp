@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <utility>
 
 #include "engine/import/importer.h"
 #include "engine/ops/blocked_layout.h"
@@ -145,7 +146,9 @@ std::shared_ptr<const CompiledModel> compile_graph(Graph graph, const CompileOpt
   }
   // Weights live on in the form that the steps want; what they were made from goes as soon as it has been
   // packed.
-  plan.constant_finished = [&](Outlet constant) { model->graph.mutable_fact(constant).constant.reset(); };
+  plan.take_constant = [&](Outlet constant) {
+    return std::exchange(model->graph.mutable_fact(constant).constant, nullptr);
+  };
   model->plan = PlanBuilder::build(model->graph, &model->why_no_plan, plan);
   return model;
 }

@@ -3,7 +3,7 @@
 #include "engine/ops/blocked_rows.h"
 #include "engine/ops/lowering_support.h"
 #include "engine/ops/window_dims.h"
-#include "kernels/blocked/blocked.h"
+#include "kernels/blocked/pack.h"
 
 namespace nnefrun {
 namespace {
@@ -108,6 +108,31 @@ BlockedFit fit_conv(const Graph& graph, uint32_t index, const BlockedLayouts& la
   return fit;
 }
 
+Tensor packed_filter(const PackSource& source, const kernels::ConvShape& shape, BlockedMethod method,
+                     bool plain) {
+  const auto size = static_cast<int64_t>(kernels::packed_blocked_conv_size(shape, method, plain));
+  Tensor out = Tensor::uninitialized(DataType::f32, {size});
+  const float* from = source.tensor.data<float>();
+  float* to = out.mutable_data<float>();
+  const int64_t unit = kernels::blocked_conv_pack_unit(shape, method);
+  const int64_t channels = std::max<int64_t>(shape.out_channels, 1), row = source.tensor.size() / channels;
+  if (unit == 0 || row == 0) {
+    kernels::pack_blocked_conv(shape, method, plain, from, to);
+    return out;
+  }
+  // By bands of about a megabyte: what has been packed is not needed beside the packed form.
+  constexpr int64_t kBand = int64_t{1} << 18;
+  const int64_t step = std::max<int64_t>(1, kBand / (unit * row)) * unit;
+  kernels::ConvShape band = shape;
+  for (int64_t begin = 0; begin < shape.out_channels; begin += step) {
+    const int64_t end = std::min(begin + step, shape.out_channels);
+    band.out_channels = end - begin;
+    kernels::pack_blocked_conv(band, method, plain, from + begin * row, to + begin * row);
+    source.done(begin * row, end * row);
+  }
+  return out;
+}
+
 bool lower_conv(PlanBuilder& b, const Graph& graph, uint32_t index) {
   const Node& node = graph.node(index);
   const auto c = describe(graph, index, b.layouts(), ExtentGuess(graph));
@@ -141,19 +166,12 @@ bool lower_conv(PlanBuilder& b, const Graph& graph, uint32_t index) {
   note += " " + std::to_string(s.in_channels) + "->" + std::to_string(s.out_channels);
   if (s.groups > 1 && method != BlockedMethod::depthwise) note += " groups " + std::to_string(s.groups);
 
-  const std::string form = "blocked " + std::to_string(p.method) + (plain ? " plain" : "") + " groups " +
-                           std::to_string(s.groups) + " stride " + std::to_string(s.stride[2]);
-  const uint32_t packed = b.derived_constant(node.inputs[1], form, [&](const Tensor& weights) {
-    const auto size = static_cast<int64_t>(kernels::packed_blocked_conv_size(s, method, plain));
-    Tensor out = Tensor::zeros(DataType::f32, {size});
-    kernels::pack_blocked_conv(s, method, plain, weights.data<float>(), out.mutable_data<float>());
-    return out;
-  });
-  std::vector<uint32_t> inputs{plain ? b.plain_value_of(node.inputs[0]) : b.value_of(node.inputs[0]), packed};
+  std::vector<uint32_t> inputs{plain ? b.plain_value_of(node.inputs[0]) : b.value_of(node.inputs[0]), 0};
   if (c->bias) {
     p.epilogue.has_bias = 1;
     const int64_t blocks = (s.out_channels + b.block() - 1) / b.block();
-    const auto pad = [&](const Tensor& bias) {
+    const auto pad = [&](const PackSource& source) {
+      const Tensor& bias = source.tensor;
       Tensor out = Tensor::zeros(DataType::f32, {blocks * b.block()});
       for (int64_t o = 0; o < s.out_channels; ++o)
         out.mutable_data<float>()[o] = bias.data<float>()[bias.size() == 1 ? 0 : o];
@@ -165,6 +183,11 @@ bool lower_conv(PlanBuilder& b, const Graph& graph, uint32_t index) {
     p.epilogue.has_residual = 1;
     inputs.push_back(b.value_of(*c->residual));
   }
+  const std::string form = "blocked " + std::to_string(p.method) + (plain ? " plain" : "") + " groups " +
+                           std::to_string(s.groups) + " stride " + std::to_string(s.stride[2]);
+  inputs[1] = b.derived_constant(node.inputs[1], form, [&](const PackSource& source) {
+    return packed_filter(source, s, method, plain);
+  });
   b.step(StepKind::blocked_conv, inputs, {b.result(index)}, p, note);
   return true;
 }

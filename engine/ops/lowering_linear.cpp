@@ -6,7 +6,7 @@
 #include "engine/ops/lowering_support.h"
 #include "engine/ops/window_dims.h"
 #include "kernels/conv/conv.h"
-#include "kernels/matmul/matmul.h"
+#include "kernels/matmul/pack.h"
 
 namespace nnefrun {
 namespace {
@@ -73,14 +73,7 @@ bool lower_conv(PlanBuilder& b, const Graph& graph, uint32_t index) {
   const auto& kernel = kernels::choose_matmul_f32();
   p.packed_mr = kernel.mr;
   p.packed_nr = kernel.nr;
-  const uint32_t packed =
-      b.derived_constant(node.inputs[1], "conv groups " + std::to_string(groups), [&](const Tensor& plain) {
-        const auto items = static_cast<int64_t>(kernels::packed_conv_weights_size(shape, kernel));
-        Tensor out = Tensor::zeros(DataType::f32, {items});
-        kernels::pack_conv_weights(shape, plain.data<float>(), out.mutable_data<float>(), kernel);
-        return out;
-      });
-  std::vector<uint32_t> inputs{b.value_of(node.inputs[0]), packed};
+  std::vector<uint32_t> inputs{b.value_of(node.inputs[0]), 0};
   if (bias->present) inputs.push_back(bias->value);
   p.epilogue.has_bias = bias->present ? 1 : 0;
   if (node.op->name == "nnefrun_conv" && r.has_input("residual")) {
@@ -93,8 +86,72 @@ bool lower_conv(PlanBuilder& b, const Graph& graph, uint32_t index) {
     note += (i == 0 ? " " : "x") + std::to_string(size[static_cast<size_t>(i)]);
   note += " " + std::to_string(shape.in_channels) + "->" + std::to_string(shape.out_channels);
   if (groups > 1) note += " groups " + std::to_string(groups);
+  inputs[1] = b.derived_constant(
+      node.inputs[1], "conv groups " + std::to_string(groups), [&](const PackSource& source) {
+        const auto items = static_cast<int64_t>(kernels::packed_conv_weights_size(shape, kernel));
+        Tensor out = Tensor::uninitialized(DataType::f32, {items});
+        kernels::pack_conv_weights(shape, source.tensor.data<float>(), out.mutable_data<float>(), kernel);
+        return out;
+      });
   b.step(StepKind::conv, inputs, {b.result(index)}, p, note);
   return true;
+}
+
+// Walks over a matrix of `rows` x `columns` items as it lies in memory, by bands of about a megabyte that are
+// whole multiples of `unit` rows: what has been packed of it is not needed beside the packed form.
+template <class Pack>
+void by_bands(const PackSource& source, int64_t rows, int64_t columns, int64_t unit, const Pack& pack) {
+  constexpr int64_t kBand = int64_t{1} << 18;  // items
+  const int64_t step = std::max<int64_t>(1, kBand / std::max<int64_t>(1, unit * columns)) * unit;
+  for (int64_t begin = 0; begin < rows; begin += step) {
+    const int64_t end = std::min(begin + step, rows);
+    pack(begin, end);
+    source.done(begin * columns, end * columns);
+  }
+}
+
+Tensor packed_left(const PackSource& source, int64_t rows, int64_t depth, bool transposed,
+                   const kernels::MatmulKernel& kernel) {
+  const auto size = static_cast<int64_t>(kernels::packed_a_size(rows, depth, kernel));
+  Tensor packed = Tensor::uninitialized(DataType::f32, {size});
+  const auto pack = [&](const kernels::PackWindow& window) {
+    kernels::pack_a_f32_window(rows, depth, source.tensor.data<float>(), transposed ? 1 : depth,
+                               transposed ? rows : 1, packed.mutable_data<float>(), window, kernel);
+  };
+  if (rows == 0 || depth == 0) {
+    pack({0, rows, 0, depth});
+  } else if (transposed) {
+    by_bands(source, depth, rows, kernels::matmul_k_block(kernel, depth), [&](int64_t begin, int64_t end) {
+      pack({0, rows, begin, end});
+    });
+  } else {
+    by_bands(source, rows, depth, kernel.mr, [&](int64_t begin, int64_t end) {
+      pack({begin, end, 0, depth});
+    });
+  }
+  return packed;
+}
+
+Tensor packed_right(const PackSource& source, int64_t depth, int64_t columns, bool transposed,
+                    const kernels::MatmulKernel& kernel) {
+  const auto size = static_cast<int64_t>(kernels::packed_b_size(depth, columns, kernel));
+  Tensor packed = Tensor::uninitialized(DataType::f32, {size});
+  const auto pack = [&](const kernels::PackWindow& window) {
+    kernels::pack_b_f32_window(depth, columns, source.tensor.data<float>(), transposed ? 1 : columns,
+                               transposed ? depth : 1, packed.mutable_data<float>(), window, kernel);
+  };
+  if (columns == 0 || depth == 0) {
+    pack({0, columns, 0, depth});
+  } else if (transposed) {
+    by_bands(source, columns, depth, kernel.nr, [&](int64_t begin, int64_t end) {
+      pack({begin, end, 0, depth});
+    });
+  } else {
+    by_bands(source, depth, columns, kernels::matmul_k_block(kernel, depth), [&](int64_t begin, int64_t end) {
+      pack({0, columns, begin, end});
+    });
+  }
+  return packed;
 }
 
 // A product of `a` [..., m, k] and `w` [..., k, n] with whatever follows it.
@@ -127,32 +184,8 @@ bool product(PlanBuilder& b, const Graph& graph, uint32_t index, bool transpose_
     return fact.constant &&
            std::all_of(fact.shape.begin(), fact.shape.end() - 2, [](const Dim& d) { return d.is(1); });
   };
-  std::vector<uint32_t> inputs;
-  if (packable(a) && !packable(w)) {
-    const int64_t rows = m.value(), depth = k.value();
-    const auto pack = [&](const Tensor& plain) {
-      const auto size = static_cast<int64_t>(kernels::packed_a_size(rows, depth, kernel));
-      Tensor packed = Tensor::zeros(DataType::f32, {size});
-      kernels::pack_a_f32(rows, depth, plain.data<float>(), transpose_a ? 1 : depth, transpose_a ? rows : 1,
-                          packed.mutable_data<float>(), kernel);
-      return packed;
-    };
-    p.packed_a = 1;
-    inputs = {b.derived_constant(a, transpose_a ? "left transposed" : "left", pack), b.value_of(w)};
-  } else if (packable(w)) {
-    const int64_t depth = k.value(), columns = n.value();
-    const auto pack = [&](const Tensor& plain) {
-      const auto size = static_cast<int64_t>(kernels::packed_b_size(depth, columns, kernel));
-      Tensor packed = Tensor::zeros(DataType::f32, {size});
-      kernels::pack_b_f32(depth, columns, plain.data<float>(), transpose_b ? 1 : columns,
-                          transpose_b ? depth : 1, packed.mutable_data<float>(), kernel);
-      return packed;
-    };
-    p.packed_b = 1;
-    inputs = {b.value_of(a), b.derived_constant(w, transpose_b ? "right transposed" : "right", pack)};
-  } else {
-    inputs = {b.value_of(a), b.value_of(w)};
-  }
+  const bool pack_left = packable(a) && !packable(w), pack_right = packable(w);
+  std::vector<uint32_t> inputs{pack_left ? 0 : b.value_of(a), pack_right ? 0 : b.value_of(w)};
   if (bias) {
     const auto value = bias_value(b, graph, *bias, n);
     if (!value) return false;
@@ -164,6 +197,19 @@ bool product(PlanBuilder& b, const Graph& graph, uint32_t index, bool transpose_
     inputs.push_back(b.value_of(*residual));
   }
   const std::string note = "matmul " + m.to_string() + "x" + k.to_string() + "x" + n.to_string();
+  if (pack_left) {
+    p.packed_a = 1;
+    inputs[0] =
+        b.derived_constant(a, transpose_a ? "left transposed" : "left", [&](const PackSource& source) {
+          return packed_left(source, m.value(), k.value(), transpose_a, kernel);
+        });
+  } else if (pack_right) {
+    p.packed_b = 1;
+    inputs[1] =
+        b.derived_constant(w, transpose_b ? "right transposed" : "right", [&](const PackSource& source) {
+          return packed_right(source, k.value(), n.value(), transpose_b, kernel);
+        });
+  }
   b.step(StepKind::matmul, inputs, {b.result(index)}, p, note);
   return true;
 }

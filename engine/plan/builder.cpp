@@ -133,16 +133,20 @@ void PlanBuilder::lower_node() {
   evaluate_step(node_);
 }
 
+// Whether nobody but nodes that are lowered from now on reads the constant.
+bool PlanBuilder::is_finished(Outlet constant) const {
+  return evaluated_constants_.count(constant.node) == 0 && options_.take_constant &&
+         std::none_of(graph_.outputs.begin(), graph_.outputs.end(),
+                      [&](const GraphOutput& output) { return output.outlet == constant; });
+}
+
 // Constants whose last reader has just been lowered.
 void PlanBuilder::finish_constants() {
   const Node& node = graph_.node(node_);
   for (const Outlet& input : std::set<Outlet>(node.inputs.begin(), node.inputs.end())) {
     const auto readers = readers_left_.find(input.node);
     if (readers == readers_left_.end() || --readers->second > 0) continue;
-    if (evaluated_constants_.count(input.node) != 0 || !options_.constant_finished) continue;
-    const bool is_output = std::any_of(graph_.outputs.begin(), graph_.outputs.end(),
-                                       [&](const GraphOutput& output) { return output.outlet == input; });
-    if (!is_output) options_.constant_finished(input);
+    if (is_finished(input)) options_.take_constant(input);
   }
 }
 
@@ -297,9 +301,22 @@ uint32_t PlanBuilder::temporary(DataType dtype, const DimShape& shape) {
 }
 
 uint32_t PlanBuilder::derived_constant(Outlet source, const std::string& form,
-                                       const std::function<Tensor(const Tensor&)>& make) {
+                                       const std::function<Tensor(const PackSource&)>& make) {
   const auto [it, fresh] = derived_.try_emplace({source, form}, 0);
-  if (fresh) it->second = constant(make(*graph_.fact(source).constant));
+  if (!fresh) return it->second;
+  const std::vector<Outlet>& inputs = graph_.node(node_).inputs;
+  const auto readers = readers_left_.find(source.node);
+  const bool is_last = readers != readers_left_.end() && readers->second == 1 && is_finished(source) &&
+                       std::count(inputs.begin(), inputs.end(), source) == 1;
+  std::shared_ptr<const Tensor> held =
+      is_last ? options_.take_constant(source) : graph_.fact(source).constant;
+  const bool is_alone = is_last && held.use_count() == 1;
+  Tensor tensor = *held;
+  if (is_alone) {
+    held.reset();
+    tensor = taken_from_pool(std::move(tensor));
+  }
+  it->second = constant(make({tensor, is_alone && tensor.is_exclusive()}));
   return it->second;
 }
 

@@ -46,9 +46,20 @@ struct Plan {
 
 struct PlanOptions {
   BlockedLayouts layouts;
-  // Called with each constant when no later step and no evaluation will look at it: its owner may let go of
-  // its bytes.
-  std::function<void(Outlet)> constant_finished;
+  // Called with each constant when no later step and no evaluation will look at it: its owner lets go of it.
+  std::function<std::shared_ptr<const Tensor>(Outlet)> take_constant;
+};
+
+// A constant that is about to be packed. Who reads it in order says what will not be read again, so that a
+// large one and its packed form never exist whole at the same time.
+struct PackSource {
+  const Tensor& tensor;
+  bool is_exclusive = false;
+  // Items [begin, end) have been read for the last time.
+  void done(int64_t begin, int64_t end) const {
+    const size_t item = item_size(tensor.dtype());
+    if (is_exclusive) tensor.release(static_cast<size_t>(begin) * item, static_cast<size_t>(end) * item);
+  }
 };
 
 class PlanBuilder {
@@ -74,9 +85,9 @@ class PlanBuilder {
   // The extents of what value_of and result give, and of a temporary of that logical shape.
   DimShape layout_of(const DimShape& logical) const;
   // A constant made from another one (a packed weight): made once for each `form`, however many nodes want
-  // it.
+  // it. May take the source out of the graph; a lowering calls it when it will not decline any more.
   uint32_t derived_constant(Outlet source, const std::string& form,
-                            const std::function<Tensor(const Tensor&)>& make);
+                            const std::function<Tensor(const PackSource&)>& make);
   // The value that result `result` of `node` is written to; created by the first call.
   uint32_t result(uint32_t node, uint32_t result = 0);
   // Result `result` of `node` is the bytes of `value` under the result's shape, from item `offset` on. For
@@ -109,6 +120,7 @@ class PlanBuilder {
   void find_places();
   uint32_t add_alias(DataType dtype, uint32_t value, const DimShape& shape, const Dim& offset);
   void finish_constants();
+  bool is_finished(Outlet constant) const;
   uint32_t blocked_value_of(Outlet outlet);
   uint32_t blocked_constant(const Tensor& constant);
   uint32_t repack(uint32_t value, DataType dtype, const DimShape& logical, bool to_blocked);

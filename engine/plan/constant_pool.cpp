@@ -75,4 +75,21 @@ Tensor pooled_constant(Tensor constant) {
   return over(held);
 }
 
+Tensor taken_from_pool(Tensor constant) {
+  if (constant.dtype() == DataType::string || constant.byte_size() < kSmall) return constant;
+  const Key key = key_of(constant);
+  Pool& p = pool();
+  const std::lock_guard<std::mutex> lock(p.mutex);
+  const auto [first, last] = p.entries.equal_range(key);
+  for (auto it = first; it != last; ++it) {
+    std::shared_ptr<const Tensor> known = it->second.lock();
+    if (!known || known->bytes() != constant.bytes()) continue;
+    // Counted: `constant`, and `known` here. Whoever wants another one has to come through the lock.
+    if (known.use_count() != 2) return constant;
+    p.entries.erase(it);
+    return *known;
+  }
+  return constant;
+}
+
 }  // namespace nnefrun

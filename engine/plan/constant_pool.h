@@ -12,4 +12,9 @@ namespace nnefrun {
 // alive by the pool. From any thread.
 Tensor pooled_constant(Tensor constant);
 
+// `constant` as nobody else will find it: when nothing but it holds what the pool knows, the pool forgets it,
+// and the tensor that comes back is exclusive (Tensor::is_exclusive) unless an archive or a user holds its
+// bytes. Else `constant` itself.
+Tensor taken_from_pool(Tensor constant);
+
 }  // namespace nnefrun

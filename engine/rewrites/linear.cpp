@@ -1,6 +1,7 @@
 // Convolutions and products with their neighbours: constant factors and terms go into weights and bias, what
 // follows goes into the fused rows. Sums and factors of weights are made in double and rounded once.
 #include <algorithm>
+#include <bit>
 #include <cmath>
 
 #include "engine/rewrites/match.h"
@@ -89,12 +90,31 @@ std::optional<Tensor> scaled_filter(const Weights& w, const std::vector<double>&
   float* to = out.mutable_data<float>();
   int64_t inner = 1;  // items of one channel that lie together
   for (int axis = w.filter_axis + 1; axis < w.filter->rank(); ++axis) inner *= w.filter->dim(axis);
-  bool finite = true;
-  for (int64_t i = 0; i < out.size(); ++i) {
-    to[i] = static_cast<float>(static_cast<double>(from[i]) *
-                               factor[static_cast<size_t>(i / inner % w.channels)]);
-    finite = finite && std::isfinite(to[i]);
+  const auto scale = [](float value, double by) {
+    return static_cast<float>(static_cast<double>(value) * by);
+  };
+  uint32_t largest = 0;  // of the results' magnitudes, by their bits
+  const auto check = [&](float value) {
+    largest = std::max(largest, std::bit_cast<uint32_t>(value) & 0x7FFFFFFFU);
+  };
+  for (int64_t i = 0; i < out.size(); i += w.channels * inner) {
+    if (inner == 1) {
+      for (int64_t k = 0; k < w.channels; ++k) {
+        to[i + k] = scale(from[i + k], factor[static_cast<size_t>(k)]);
+        check(to[i + k]);
+      }
+      continue;
+    }
+    for (int64_t k = 0; k < w.channels; ++k) {
+      const double by = factor[static_cast<size_t>(k)];
+      const float* channel = from + i + k * inner;
+      float* scaled = to + i + k * inner;
+      for (int64_t j = 0; j < inner; ++j) scaled[j] = scale(channel[j], by);
+      for (int64_t j = 0; j < inner; ++j) check(scaled[j]);
+    }
   }
+  constexpr uint32_t kInfinity = 0x7F800000U;
+  const bool finite = largest < kInfinity;
   return finite ? std::optional<Tensor>(out) : std::nullopt;
 }
 

@@ -5,6 +5,7 @@
 // the workspace with real zeros at both ends of its rows; rows and depths outside are left out of the sums.
 #include <cstring>
 
+#include "kernels/blocked/pack.h"
 #include "kernels/blocked/rows.h"
 
 namespace nnefrun::kernels {
@@ -136,6 +137,14 @@ void pack(const ConvShape& s, bool x_is_plain, const float* weights, float* pack
     }
   }
 }
+
+}  // namespace
+
+int64_t blocked_conv_pack_unit(const ConvShape& shape, BlockedMethod method, const BlockedKernels& kernels) {
+  return method == BlockedMethod::direct && shape.groups == 1 ? kPair * kernels.block : 0;
+}
+
+namespace {
 
 // Whether the columns [first, first + count) reach beyond the input.
 bool is_outside(const ConvShape& s, int64_t first, int64_t count) {

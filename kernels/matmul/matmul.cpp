@@ -5,6 +5,7 @@
 
 #include "kernels/choose.h"
 #include "kernels/matmul/block.h"
+#include "kernels/matmul/pack.h"
 
 namespace nnefrun::kernels {
 
@@ -221,23 +222,56 @@ size_t packed_b_size(int64_t k, int64_t n, const MatmulKernel& kernel) {
   return static_cast<size_t>(round_up(n, kernel.nr) * k + kSlack);
 }
 
+namespace {
+
+// Panels of `panel` along an outer extent of `count`. pack(i, outer, p, depth, to) packs `outer` of them from
+// i on and the depths from p on.
+template <class Pack>
+void pack_window(int64_t count, int64_t k, float* packed, const PackWindow& w, int64_t panel, int64_t step,
+                 const Pack& pack) {
+  const int64_t panels = round_up(count, panel);
+  for (int64_t start = 0; start < k; start += step) {
+    const int64_t block = smaller(step, k - start);
+    const int64_t begin = w.depth_begin > start ? w.depth_begin : start;
+    const int64_t end = smaller(w.depth_end, start + block);
+    if (begin >= end) continue;
+    float* to = packed + start * panels + (begin - start) * panel;
+    if (end - begin == block) {
+      pack(w.begin, w.end - w.begin, begin, block, to + w.begin * block);
+      continue;
+    }
+    for (int64_t i = w.begin; i < w.end; i += panel) {
+      pack(i, smaller(panel, w.end - i), begin, end - begin, to + i * block);
+    }
+  }
+  if (w.end < count || w.depth_end < k) return;
+  for (int64_t i = 0; i < kSlack; ++i) packed[panels * k + i] = 0.0F;
+}
+
+}  // namespace
+
+void pack_a_f32_window(int64_t m, int64_t k, const float* a, int64_t row_stride, int64_t col_stride,
+                       float* packed, const PackWindow& window, const MatmulKernel& kernel) {
+  pack_window(m, k, packed, window, kernel.mr, matmul_k_block(kernel, k),
+              [&](int64_t i, int64_t rows, int64_t p, int64_t depth, float* to) {
+                kernel.pack_a(a + i * row_stride + p * col_stride, row_stride, col_stride, rows, depth, to);
+              });
+}
+void pack_b_f32_window(int64_t k, int64_t n, const float* b, int64_t row_stride, int64_t col_stride,
+                       float* packed, const PackWindow& window, const MatmulKernel& kernel) {
+  pack_window(n, k, packed, window, kernel.nr, matmul_k_block(kernel, k),
+              [&](int64_t i, int64_t columns, int64_t p, int64_t depth, float* to) {
+                kernel.pack_b(b + p * row_stride + i * col_stride, row_stride, col_stride, depth, columns,
+                              to);
+              });
+}
 void pack_a_f32(int64_t m, int64_t k, const float* a, int64_t row_stride, int64_t col_stride, float* packed,
                 const MatmulKernel& kernel) {
-  const int64_t step = matmul_k_block(kernel, k), panels = round_up(m, kernel.mr);
-  for (int64_t depth = 0; depth < k; depth += step) {
-    kernel.pack_a(a + depth * col_stride, row_stride, col_stride, m, smaller(step, k - depth),
-                  packed + depth * panels);
-  }
-  for (int64_t i = 0; i < kSlack; ++i) packed[panels * k + i] = 0.0F;
+  pack_a_f32_window(m, k, a, row_stride, col_stride, packed, {0, m, 0, k}, kernel);
 }
 void pack_b_f32(int64_t k, int64_t n, const float* b, int64_t row_stride, int64_t col_stride, float* packed,
                 const MatmulKernel& kernel) {
-  const int64_t step = matmul_k_block(kernel, k), panels = round_up(n, kernel.nr);
-  for (int64_t depth = 0; depth < k; depth += step) {
-    kernel.pack_b(b + depth * row_stride, row_stride, col_stride, smaller(step, k - depth), n,
-                  packed + depth * panels);
-  }
-  for (int64_t i = 0; i < kSlack; ++i) packed[panels * k + i] = 0.0F;
+  pack_b_f32_window(k, n, b, row_stride, col_stride, packed, {0, n, 0, k}, kernel);
 }
 
 size_t matmul_workspace_size(int64_t m, int64_t n, int64_t k, bool a_is_packed, bool b_is_packed,
