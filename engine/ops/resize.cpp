@@ -413,6 +413,12 @@ std::vector<AxisResampling> resampling_by_scales(const NodeReader& c, const Shap
   const Sampling sampling = read_sampling(c);
   const bool sized = takes_sizes(c),
              crops = roi != nullptr && sampling.transformer == Transformer::tf_crop_and_resize;
+  const auto rank = static_cast<int64_t>(shape.size());
+  if (given.size() != rank || (crops && roi->size() != 2 * rank)) {
+    throw c.fail("shape-mismatch", c.signature().name + ": " + (sized ? "sizes" : "scales") + " has " +
+                                       std::to_string(given.size()) + " items, an input of rank " +
+                                       std::to_string(rank) + " wants as many");
+  }
   std::vector<AxisResampling> axes;
   for (size_t axis = 0; axis < shape.size(); ++axis) {
     const auto i = static_cast<int64_t>(axis);

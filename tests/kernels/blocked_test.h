@@ -22,15 +22,18 @@ inline int64_t volume(const int64_t (&v)[3]) { return v[0] * v[1] * v[2]; }
 // Exactly sized and aligned, so that a sanitizer sees a read beyond the end.
 class Aligned {
  public:
-  explicit Aligned(size_t n)
-      : data_(static_cast<float*>(std::aligned_alloc(64, std::max<size_t>(n * 4, 64)))) {}
+  explicit Aligned(size_t n) {
+    void* bytes = nullptr;  // aligned_alloc wants whole multiples of the alignment
+    if (posix_memalign(&bytes, 64, std::max<size_t>(n * 4, 64)) != 0) throw std::bad_alloc();
+    data_ = static_cast<float*>(bytes);
+  }
   ~Aligned() { std::free(data_); }
   Aligned(const Aligned&) = delete;
   Aligned& operator=(const Aligned&) = delete;
   float* data() { return data_; }
 
  private:
-  float* data_;
+  float* data_ = nullptr;
 };
 
 inline int64_t stored(const BlockedKernels& kernels, int64_t channels) {
