@@ -155,34 +155,104 @@ void reduce(const float* x, float* y, int64_t outer, int64_t n, int64_t inner) {
   }
 }
 
-// Plain loops: the comparison chain does not vectorise well and these are rare. The loop over columns is the
-// inner one, so that memory is read in order.
+// An extreme and where it is: what `arg` carries from item to item.
+struct Extreme {
+  float value;
+  int64_t at;
+};
+// Whether `item`, which comes after `best`, takes its place.
+template <bool kMax>
+NNEFRUN_INLINE bool replaces(float item, float best, bool take_last) {
+  const bool better = kMax ? item > best : item < best;
+  return better || (item != item && best == best) || (take_last && item == best);
+}
+template <bool kMax>
+NNEFRUN_INLINE M vreplaces(V item, V best, bool take_last) {
+  const M better = kMax ? vlt(best, item) : vlt(item, best);
+  const M nan = mand(vunord(item, item), mnot(vunord(best, best)));
+  return mor(mor(better, nan), take_last ? veq(item, best) : better);
+}
+constexpr int64_t kMostPositions = INT32_MAX;  // positions lie in 32-bit lanes
+
+// Goes on from `best` over the items [begin, n), `stride` apart.
+template <bool kMax>
+NNEFRUN_INLINE Extreme arg_items(const float* x, int64_t stride, int64_t begin, int64_t n, bool take_last,
+                                 Extreme best) {
+  for (int64_t j = begin; j < n; ++j) {
+    if (replaces<kMax>(x[j * stride], best.value, take_last)) best = {x[j * stride], j};
+  }
+  return best;
+}
+
+// A contiguous row: each lane its own extreme, then the best of them.
+template <bool kMax>
+NNEFRUN_INLINE int64_t arg_row(const float* x, int64_t n, bool take_last) {
+  if (n == 0) return 0;
+  if (n < kLanes || n > kMostPositions) return arg_items<kMax>(x, 1, 1, n, take_last, {x[0], 0}).at;
+  V best = vload(x),
+    at = vfrom_bits(iset(0));  // `at` holds whole numbers: the vector in which the lane's item is
+  int64_t j = kLanes;
+  for (; j + kLanes <= n; j += kLanes) {
+    const V item = vload(x + j);
+    const M taken = vreplaces<kMax>(item, best, take_last);
+    best = vselect(taken, item, best);
+    at = vselect(taken, vfrom_bits(iset(static_cast<int32_t>(j))), at);
+  }
+  float values[kLanes], positions[kLanes];
+  vstore(values, best);
+  vstore(positions, at);
+  Extreme result{0.0F, -1};
+  for (int lane = 0; lane < kLanes; ++lane) {
+    int32_t first = 0;
+    __builtin_memcpy(&first, positions + lane, sizeof(first));
+    const Extreme other{values[lane], first + lane};
+    const bool same =
+        result.value == other.value || (result.value != result.value && other.value != other.value);
+    const bool later = result.at < other.at, wants_later = take_last && other.value == other.value;
+    if (result.at < 0 || (same ? later == wants_later : replaces<kMax>(other.value, result.value, false)))
+      result = other;
+  }
+  return arg_items<kMax>(x, 1, j, n, take_last, result).at;
+}
+
+// The columns of a [n, inner] block, a page of them at a time, so that memory is read in long runs.
+template <bool kMax>
+NNEFRUN_INLINE void arg_columns(const float* x, int64_t* y, int64_t n, int64_t inner, bool take_last) {
+  constexpr int64_t kPage = 1024;
+  float best[kPage];
+  int32_t at[kPage];
+  for (int64_t c = 0; c < inner; c += kPage) {
+    const int64_t width = inner - c < kPage ? inner - c : kPage;
+    for (int64_t i = 0; i < width; ++i) {
+      best[i] = x[c + i];
+      at[i] = 0;
+    }
+    for (int64_t j = 1; j < n; ++j) {
+      const float* row = x + j * inner + c;
+      const V position = vfrom_bits(iset(static_cast<int32_t>(j)));
+      for (int64_t i = 0; i < width; i += kLanes) {
+        const int64_t left = width - i < kLanes ? width - i : kLanes;
+        float* positions = reinterpret_cast<float*>(at) + i;  // whole numbers, only carried along
+        const V before = vload(best + i), item = left == kLanes ? vload(row + i) : vload_n(row + i, left);
+        const M taken = vreplaces<kMax>(item, before, take_last);
+        vstore(best + i, vselect(taken, item, before));
+        vstore(positions, vselect(taken, position, vload(positions)));
+      }
+    }
+    for (int64_t i = 0; i < width; ++i) y[c + i] = at[i];
+  }
+}
 template <bool kMax>
 NNEFRUN_INLINE void arg_extreme(const float* x, int64_t* y, int64_t outer, int64_t n, int64_t inner,
                                 bool take_last) {
-  constexpr int64_t kChunk = 64;
   for (int64_t o = 0; o < outer; ++o, x += n * inner, y += inner) {
-    for (int64_t c = 0; c < inner; c += kChunk) {
-      const int64_t width = inner - c < kChunk ? inner - c : kChunk;
-      float best[kChunk];
-      int64_t at[kChunk];
-      for (int64_t i = 0; i < width; ++i) {
-        best[i] = n > 0 ? x[c + i] : 0.0F;
-        at[i] = 0;
-      }
-      for (int64_t j = 1; j < n; ++j) {
-        const float* row = x + j * inner + c;
-        for (int64_t i = 0; i < width; ++i) {
-          const float item = row[i];
-          const bool better = kMax ? item > best[i] : item < best[i];
-          const bool first_nan = item != item && best[i] == best[i];
-          if (better || first_nan || (take_last && item == best[i])) {
-            best[i] = item;
-            at[i] = j;
-          }
-        }
-      }
-      for (int64_t i = 0; i < width; ++i) y[c + i] = at[i];
+    if (inner == 1) {
+      *y = arg_row<kMax>(x, n, take_last);
+    } else if (n > kMostPositions || n == 0) {
+      for (int64_t c = 0; c < inner; ++c)
+        y[c] = n == 0 ? 0 : arg_items<kMax>(x + c, inner, 1, n, take_last, {x[c], 0}).at;
+    } else {
+      arg_columns<kMax>(x, y, n, inner, take_last);
     }
   }
 }
