@@ -1,8 +1,10 @@
-// Item by item in f32: functions, arithmetic, comparisons, selection.
+// Item by item in f32: functions, arithmetic, comparisons, selection. The binary ones and selection also for
+// the integers and truth values of index arithmetic.
 
 #include "engine/ops/lowering.h"
 #include "engine/runtime/step_parameters.h"
 #include "kernels/elementwise/elementwise.h"
+#include "kernels/elementwise/integers.h"
 
 namespace nnefrun {
 namespace {
@@ -147,10 +149,46 @@ constexpr CompareEntry kCompare[] = {
     {"ge", CompareOp::ge}, {"eq", CompareOp::eq}, {"ne", CompareOp::ne},
 };
 
+struct IntegerEntry {
+  std::string_view op;
+  kernels::IntegerOp kernel;
+};
+constexpr IntegerEntry kInteger[] = {
+    {"add", kernels::IntegerOp::add},
+    {"sub", kernels::IntegerOp::sub},
+    {"mul", kernels::IntegerOp::mul},
+    {"min", kernels::IntegerOp::min},
+    {"max", kernels::IntegerOp::max},
+    {"nnefrun_fmin", kernels::IntegerOp::min},
+    {"nnefrun_fmax", kernels::IntegerOp::max},
+    {"and", kernels::IntegerOp::logical_and},
+    {"or", kernels::IntegerOp::logical_or},
+    {"lt", kernels::IntegerOp::lt},
+    {"le", kernels::IntegerOp::le},
+    {"gt", kernels::IntegerOp::gt},
+    {"ge", kernels::IntegerOp::ge},
+    {"eq", kernels::IntegerOp::eq},
+    {"ne", kernels::IntegerOp::ne},
+};
+
+bool lower_integers(PlanBuilder& b, const Graph& graph, uint32_t index) {
+  const Node& node = graph.node(index);
+  const Fact &x = graph.fact(node.inputs[0]), &y = graph.fact(node.inputs[1]);
+  if (x.quant || y.quant || x.dtype != y.dtype) return false;
+  for (const IntegerEntry& entry : kInteger) {
+    if (entry.op != node.op->name || !kernels::can_compute(entry.kernel, x.dtype)) continue;
+    IntegerParameters p;
+    p.op = static_cast<uint8_t>(entry.kernel);
+    b.step(StepKind::integer, {b.value_of(node.inputs[0]), b.value_of(node.inputs[1])}, {b.result(index)}, p);
+    return true;
+  }
+  return false;
+}
+
 bool lower_binary(PlanBuilder& b, const Graph& graph, uint32_t index) {
   const Node& node = graph.node(index);
   for (const Outlet& input : node.inputs) {
-    if (graph.fact(input).dtype != DataType::f32) return false;
+    if (graph.fact(input).dtype != DataType::f32) return lower_integers(b, graph, index);
   }
   BinaryParameters p;
   bool found = false;
@@ -167,8 +205,10 @@ bool lower_binary(PlanBuilder& b, const Graph& graph, uint32_t index) {
 
 bool lower_select(PlanBuilder& b, const Graph& graph, uint32_t index) {
   const Node& node = graph.node(index);
-  if (node.facts[0].dtype != DataType::f32) return false;
-  b.step(StepKind::select,
+  const size_t item = item_size(node.facts[0].dtype);
+  if (node.facts[0].quant || (item != 1 && item != 2 && item != 4 && item != 8)) return false;
+  const StepKind kind = node.facts[0].dtype == DataType::f32 ? StepKind::select : StepKind::select_items;
+  b.step(kind,
          {b.value_of(node.inputs[0]), b.value_of(node.inputs[1]), b.value_of(node.inputs[2])},
          {b.result(index)});
   return true;
@@ -213,23 +253,25 @@ constexpr Lowering kLowerings[] = {
     {"relu", lower_unary},
     {"clamp", lower_clamp},
     {"nnefrun_clip", lower_clamp},
-    {"add", lower_binary},
-    {"sub", lower_binary},
-    {"mul", lower_binary},
+    {"add", lower_binary, kF32 | kI64 | kI32},
+    {"sub", lower_binary, kF32 | kI64 | kI32},
+    {"mul", lower_binary, kF32 | kI64 | kI32},
     {"div", lower_binary},
-    {"min", lower_binary},
-    {"max", lower_binary},
+    {"min", lower_binary, kF32 | kI64 | kI32},
+    {"max", lower_binary, kF32 | kI64 | kI32},
     {"pow", lower_binary},
-    {"nnefrun_fmin", lower_binary},
-    {"nnefrun_fmax", lower_binary},
+    {"nnefrun_fmin", lower_binary, kF32 | kI64 | kI32},
+    {"nnefrun_fmax", lower_binary, kF32 | kI64 | kI32},
     {"prelu", lower_binary},
-    {"lt", lower_binary},
-    {"le", lower_binary},
-    {"gt", lower_binary},
-    {"ge", lower_binary},
-    {"eq", lower_binary},
-    {"ne", lower_binary},
-    {"select", lower_select},
+    {"lt", lower_binary, kF32 | kI64 | kI32},
+    {"le", lower_binary, kF32 | kI64 | kI32},
+    {"gt", lower_binary, kF32 | kI64 | kI32},
+    {"ge", lower_binary, kF32 | kI64 | kI32},
+    {"eq", lower_binary, kF32 | kI64 | kI32 | kBool},
+    {"ne", lower_binary, kF32 | kI64 | kI32 | kBool},
+    {"and", lower_integers, kBool},
+    {"or", lower_integers, kBool},
+    {"select", lower_select, kPlain},
 };
 
 }  // namespace

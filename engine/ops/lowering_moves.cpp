@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "engine/ops/items.h"
 #include "engine/ops/lowering.h"
 #include "engine/runtime/step_parameters.h"
 
@@ -369,6 +370,20 @@ bool lower_dims(PlanBuilder& b, const Graph& graph, uint32_t index) {
   return true;
 }
 
+// A range whose begin and length are known as sizes.
+bool lower_range(PlanBuilder& b, const Graph& graph, uint32_t index) {
+  const Node& node = graph.node(index);
+  const DataType type = node.facts[0].dtype;
+  const auto start = known_dims(graph.fact(node.inputs[0])), step = known_dims(graph.fact(node.inputs[2]));
+  if ((type != DataType::i64 && type != DataType::i32) || !start || !step || !(*step)[0].is_constant())
+    return false;
+  RangeParameters p;
+  p.start = b.size((*start)[0]);
+  p.stride = (*step)[0].value();
+  b.step(StepKind::range, {}, {b.result(index)}, p);
+  return true;
+}
+
 constexpr Lowering kLowerings[] = {
     {"reshape", lower_alias, kPlain | kComplex},
     {"squeeze", lower_alias, kPlain | kComplex},
@@ -387,6 +402,7 @@ constexpr Lowering kLowerings[] = {
     {"tract_core_gather", lower_gather, kPlain | kComplex},
     {"tract_core_cast", lower_cast, kPlain},
     {"nnefrun_dims", lower_dims, kI64},
+    {"tract_core_range", lower_range, kI64 | kI32},
 };
 
 }  // namespace

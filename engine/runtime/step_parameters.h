@@ -150,6 +150,17 @@ struct AttentionParameters {
   SizeIndex mask_strides[4] = {};
 };
 
+// integer: z = op(x, y) of i64, i32 or truth values, aligned at the leading axis. op is a kernels::IntegerOp.
+struct IntegerParameters {
+  uint8_t op = 0;
+};
+
+// range: start, start + stride, ... as i64 or i32, as many as the result holds; no inputs.
+struct RangeParameters {
+  SizeIndex start = 0;
+  int64_t stride = 1;
+};
+
 // resample: inputs {x, index (i32), weights? (f32), first? (i32)}, see kernels::ResampleAxis; `first` when
 // taps is 0.
 struct ResampleParameters {

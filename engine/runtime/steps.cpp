@@ -11,7 +11,8 @@ const StepRow* step_row(uint32_t kind) {
       &kPoolStep,   &kReduceStep,      &kSoftmaxStep,    &kNormalizeStep,  &kGatherStep,
       &kCastStep,   &kSelectStep,      &kPadStep,        &kSizesStep,      &kBlockedConvStep,
       &kRepackStep, &kBlockedPoolStep, &kBlockedSumStep, &kBlockedGateStep};
-  static const StepRow* const kRowsFrom30[] = {&kAttentionStep, &kResampleStep};
+  static const StepRow* const kRowsFrom30[] = {&kAttentionStep, &kResampleStep, &kIntegerStep, &kRangeStep,
+                                                &kSelectItemsStep};
   static_assert(30 + std::size(kRowsFrom30) == kStepKindCount);
   if (kind < std::size(kRows)) return kRows[kind];
   return kind >= 30 && kind < kStepKindCount ? kRowsFrom30[kind - 30] : nullptr;

@@ -36,8 +36,11 @@ enum class StepKind : uint32_t {
   // 20 to 29 are free
   attention = 30,
   resample = 31,
+  integer = 32,
+  range = 33,
+  select_items = 34,  // of any type but f32
 };
-inline constexpr uint32_t kStepKindCount = 32;  // one more than the largest
+inline constexpr uint32_t kStepKindCount = 35;  // one more than the largest
 
 // What a step sees. Views have their final shapes when bind runs and their data when run does.
 struct StepContext {
@@ -83,6 +86,7 @@ const StepRow* step_row(uint32_t kind);
 // Each is defined by the file that runs it.
 extern const StepRow kCopyStep, kUnaryStep, kBinaryStep, kMatmulStep, kConvStep, kPoolStep, kReduceStep,
     kSoftmaxStep, kNormalizeStep, kGatherStep, kCastStep, kSelectStep, kPadStep, kSizesStep, kBlockedConvStep,
-    kRepackStep, kBlockedPoolStep, kBlockedSumStep, kBlockedGateStep, kAttentionStep, kResampleStep;
+    kRepackStep, kBlockedPoolStep, kBlockedSumStep, kBlockedGateStep, kAttentionStep, kResampleStep,
+    kIntegerStep, kRangeStep, kSelectItemsStep;
 
 }  // namespace nnefrun

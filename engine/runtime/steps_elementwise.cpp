@@ -1,5 +1,6 @@
 // Steps that compute item by item, in f32.
 
+#include "engine/runtime/leading_strides.h"
 #include "engine/runtime/parts.h"
 #include "engine/runtime/step_parameters.h"
 #include "engine/runtime/steps.h"
@@ -10,18 +11,6 @@ namespace {
 
 const float* floats(const View* view) { return reinterpret_cast<const float*>(view->data); }
 float* floats(View* view) { return reinterpret_cast<float*>(view->data); }
-
-// Item strides with which `operand`, aligned at the leading axis, is read over the axes of `result`.
-bool leading_strides(const View& operand, const View& result, int64_t* strides) {
-  if (operand.rank > result.rank) return false;
-  const int64_t item = static_cast<int64_t>(item_size(operand.dtype));
-  for (int axis = 0; axis < result.rank; ++axis) {
-    const int64_t extent = axis < operand.rank ? operand.dims[axis] : 1;
-    if (extent != result.dims[axis] && extent != 1) return false;
-    strides[axis] = extent == 1 ? 0 : operand.strides[axis] / item;
-  }
-  return true;
-}
 
 Status unary_bind(StepContext& c, size_t*) {
   return c.inputs[0]->size() == c.outputs[0]->size() ? Status{} : failed(StatusCode::shape_mismatch);
