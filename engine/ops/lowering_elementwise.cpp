@@ -271,7 +271,7 @@ constexpr Lowering kLowerings[] = {
     {"ne", lower_binary, kF32 | kI64 | kI32 | kBool},
     {"and", lower_integers, kBool},
     {"or", lower_integers, kBool},
-    {"select", lower_select, kPlain},
+    {"select", lower_select, kPlain | TypeSet{DataType::complex32, DataType::complex64}},
 };
 
 }  // namespace

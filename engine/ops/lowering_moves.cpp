@@ -373,10 +373,8 @@ bool lower_dims(PlanBuilder& b, const Graph& graph, uint32_t index) {
 // A range whose begin and length are known as sizes.
 bool lower_range(PlanBuilder& b, const Graph& graph, uint32_t index) {
   const Node& node = graph.node(index);
-  const DataType type = node.facts[0].dtype;
   const auto start = known_dims(graph.fact(node.inputs[0])), step = known_dims(graph.fact(node.inputs[2]));
-  if ((type != DataType::i64 && type != DataType::i32) || !start || !step || !(*step)[0].is_constant())
-    return false;
+  if (node.facts[0].dtype != DataType::i64 || !start || !step || !(*step)[0].is_constant()) return false;
   RangeParameters p;
   p.start = b.size((*start)[0]);
   p.stride = (*step)[0].value();
@@ -402,7 +400,7 @@ constexpr Lowering kLowerings[] = {
     {"tract_core_gather", lower_gather, kPlain | kComplex},
     {"tract_core_cast", lower_cast, kPlain},
     {"nnefrun_dims", lower_dims, kI64},
-    {"tract_core_range", lower_range, kI64 | kI32},
+    {"tract_core_range", lower_range, kI64},
 };
 
 }  // namespace

@@ -155,7 +155,7 @@ struct IntegerParameters {
   uint8_t op = 0;
 };
 
-// range: start, start + stride, ... as i64 or i32, as many as the result holds; no inputs.
+// range: start, start + stride, ... as i64, as many as the result holds; no inputs.
 struct RangeParameters {
   SizeIndex start = 0;
   int64_t stride = 1;
