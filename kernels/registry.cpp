@@ -14,6 +14,8 @@ constexpr KernelRow kRows[] = {
 #define NNEFRUN_SET avx2
 #include "kernels/registry_rows.inc"
 #elif defined(__aarch64__)
+#define NNEFRUN_BLOCKED(name) {#name "_neon_a53", "blocked", "neon_a53", isa::neon_a53, true},
+#include "kernels/blocked/kernels.inc"
 #define NNEFRUN_SET neon
 #include "kernels/registry_rows.inc"
 #endif

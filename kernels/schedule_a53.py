@@ -52,13 +52,15 @@ class Work:
 
     order(rng): its loads and FMLAs, in a random permissible order
     accumulators: how many; they are the first operands of the asm statement
-    pointers: name -> what it advances by in one turn, an immediate or "far" (a register)
+    pointers: name -> what it advances by in one turn, an immediate, "far" (a register) or "table" (the next entry of
+              the table that the pointer "table" walks along)
     setup: instructions before the first load; they may name pointers, "far" and the inputs of the asm statement
     """
 
     def __init__(self, order, accumulators, pointers, setup, prefetches=()):
         self.order, self.accumulators, self.pointers, self.setup, self.prefetches = \
             order, accumulators, pointers, setup, prefetches
+        self.steps = ["table", "delta"] if "table" in pointers.values() else ["far"]     # registers that pointers need
         self.registers = min(16, 32 - accumulators)
         loads, fmas = order(random.Random(0))
         self.loads, self.fmas = len(loads), len(fmas)
@@ -230,7 +232,16 @@ def fit(work, order, cut):
         else:
             return None
         fitter.take(t)
-        ops.append((t, 1, f"add {{{pointer}}}, {{{pointer}}}, {'{far}' if stride == 'far' else stride}"))
+        step = {"far": "{far}", "table": "{delta}"}.get(stride, stride)
+        ops.append((t, 1, f"add {{{pointer}}}, {{{pointer}}}, {step}"))
+        if stride == "table":
+            for before in range(t - AFTER_GENERAL, t - length + 1, -1):
+                if fitter.fits(before, True):
+                    break
+            else:
+                return None
+            fitter.take(before, True)
+            ops.append((before, 1, "ldr {delta}, [{table}], #8"))
     for t in range(cut - 1, cut - length, -1):
         if fitter.fits(t):
             break
@@ -419,12 +430,41 @@ def dot(rows, columns, unroll):
     return Work(order, rows * columns, pointers, setup, [(f"b{j}", 256) for j in range(columns)])
 
 
+def positions(rows, columns, step):
+    """One channel block of `rows` positions, `step` items apart, times `columns` blocks of weights, which lie one after the
+    other. From turn to turn x moves by the entries of a table."""
+
+    def order(rng):
+        loads, fmas, index = [], [], {}
+        places = list(range(rows))
+        if rng.random() < 0.5:
+            rng.shuffle(places)
+        first = {}
+        for lane in range(4):
+            for r in places:
+                for v in range(columns):
+                    for part in (("w", lane, v), ("x", r, 0)):
+                        first.setdefault(part, len(first))
+                    fmas.append((("w", lane, v), ("x", r, 0), r * columns + v, lane))
+        jitter = rng.choice((0, 1, 3))
+        for part in sorted(first, key=lambda p: first[p] + rng.random() * jitter):
+            which, n, v = part
+            index[part] = len(loads)
+            loads.append(Load("x", n * step * 4, 16) if which == "x" else Load("w", (n * columns + v) * 16, 16))
+        return loads, [Fma(acc, index[w], index[x], lane) for w, x, acc, lane in fmas]
+
+    pointers = {"x": "table", "w": f"#{columns * 64}"}
+    setup = ["mov {x}, {X}", "mov {w}, {W}", "mov {table}, {TABLE}"]
+    return Work(order, rows * columns, pointers, setup, [("w", 256 + 64 * j) for j in range(columns)])
+
+
 # C++ name, arguments of the function, how many steps of p a turn has, loop, length of the ring. The length is the shortest
 # for which an order was found; it only saves the search among shorter ones.
 TILE = "const float* a, const float* b, int64_t step, int64_t turns"
 THIN = "const float* x, int64_t x_step, const float* w, int64_t step, int64_t turns"
 DOT = "const float* a, int64_t a_step, const float* b, int64_t b_step, int64_t turns"
-INPUTS = {TILE: "a b step turns", THIN: "x x_step w step turns", DOT: "a a_step b b_step turns"}
+POSITIONS = "const float* x, const int64_t* table, const float* w, int64_t turns"
+INPUTS = {POSITIONS: "x table w turns", TILE: "a b step turns", THIN: "x x_step w step turns", DOT: "a a_step b b_step turns"}
 MATMUL = [(f"TileLoop<{r}, {c}>", TILE, u, tile(r, c, u), length) for r, c, u, length in (
     (1, 3, 4, 30), (2, 3, 2, 21), (3, 3, 2, 27), (4, 3, 2, 32), (5, 3, 2, 40), (6, 3, 2, 47), (7, 3, 2, 53), (8, 3, 2, 59),
     (1, 2, 4, 22), (2, 2, 4, 29), (3, 2, 2, 19), (4, 2, 2, 23), (5, 2, 2, 29), (6, 2, 2, 32), (7, 2, 2, 37), (8, 2, 2, 41),
@@ -432,7 +472,9 @@ MATMUL = [(f"TileLoop<{r}, {c}>", TILE, u, tile(r, c, u), length) for r, c, u, l
 MATMUL += [("PanelLoop<1>", THIN, 4, thin(1, 3, 1), 28), ("PanelLoop<2>", THIN, 4, thin(1, 4, 2), 36)]
 MATMUL += [(f"RowLoop<{r}>", THIN, 4, thin(r, 4), length) for r, length in ((1, 37), (2, 53), (3, 71), (4, 89), (5, 107))]
 MATMUL += [("DotLoop<1, 8>", DOT, 16, dot(1, 8, 4), 76), ("DotLoop<2, 4>", DOT, 8, dot(2, 4, 2), 30)]
-FILES = {"matmul": MATMUL}
+BLOCKED = [(f"PositionLoop<{r}, {c}, {step}>", POSITIONS, 4, positions(r, c, step), length) for r, c, length in (
+    (8, 2, 81), (7, 2, 76), (6, 2, 66), (5, 2, 56), (4, 2, 45), (8, 1, 48)) for step in (4, 8)]
+FILES = {"matmul": MATMUL, "blocked": BLOCKED}
 
 
 def written(loops):
@@ -441,8 +483,8 @@ def written(loops):
     for name, arguments, steps, work, length in loops:
         (before, body, after, _), length = solve(work, length)
         inputs = {n.replace("_", "").upper(): f"%{work.accumulators + i}" for i, n in enumerate(INPUTS[arguments].split())}
-        names = dict(zip([*work.pointers, "far", "count"], POINTERS))
-        if len(work.pointers) + 2 > len(POINTERS):
+        names = dict(zip(dict.fromkeys([*work.pointers, *work.steps, "count"]), POINTERS))
+        if len(names) > len(POINTERS):
             raise SystemExit(f"{name}: too many pointers")
         show = lambda line: '          "' + "; ".join(text.format(**names, **inputs) for text in line) + '\\n"'
         clear = [f"movi %{i}.2d, #0" for i in range(work.accumulators)]

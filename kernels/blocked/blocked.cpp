@@ -9,10 +9,16 @@ namespace nnefrun::kernels {
 
 #define NNEFRUN_FLOAT_ISA(suffix) extern const BlockedKernels blocked_##suffix;
 #include "kernels/float_isas.inc"
+#if defined(__aarch64__)
+extern const BlockedKernels blocked_neon_a53;
+#endif
 
 namespace {
 
 const BlockedKernels* const kRows[] = {
+#if defined(__aarch64__)
+    &blocked_neon_a53,
+#endif
 #define NNEFRUN_FLOAT_ISA(suffix) &blocked_##suffix,
 #include "kernels/float_isas.inc"
 };

@@ -7,6 +7,11 @@
 #pragma once
 
 #include "kernels/blocked/finish_body.h"
+#include "kernels/blocked/loops.h"
+
+#if !defined(NNEFRUN_BLOCKED_RUNS)
+#define NNEFRUN_BLOCKED_RUNS PlainRuns
+#endif
 
 namespace nnefrun::kernels {
 namespace {
@@ -46,7 +51,60 @@ struct DirectTile {
   int64_t row_begin, row_end;  // of taps[1]
   const float* ahead;          // weights to fetch into the second cache meanwhile,
   int64_t ahead_lines;         // so many cache lines in each run
+  const int64_t* table;        // of the runs of one or more outer indices, for NNEFRUN_BLOCKED_RUNS;
+  int64_t table_outer;         // so many; 0: none
 };
+
+// The table of a line for its ranges of taps. Weights of neighbouring runs must be neighbours: when taps are
+// left out, only those of one outer index and depth are.
+void fill_run_table(const BlockedDirect& d, DirectTile& t, int64_t (&table)[kRunTable]) {
+  const int64_t rows = t.row_end - t.row_begin, depths = d.depth_end - d.depth_begin, columns = d.taps[2];
+  const int64_t runs = rows * depths * columns;
+  t.table = table;
+  t.table_outer = 0;
+  if (d.run != kLanes || runs == 0 || runs > kRunTable) return;
+  const bool all_rows = rows == d.taps[1], all = all_rows && depths == d.taps[0];
+  if (!all_rows && depths != 1) return;
+  t.table_outer = all ? kRunTable / runs : 1;
+  constexpr int64_t kBytes = sizeof(float);
+  int64_t n = 0;
+  for (int64_t outer = 0; outer < t.table_outer; ++outer) {
+    for (int64_t depth = 0; depth < depths; ++depth) {
+      for (int64_t row = 0; row < rows; ++row) {
+        for (int64_t column = 1; column < columns; ++column) table[n++] = d.x_tap[2] * kBytes;
+        table[n++] = (d.x_tap[1] - (columns - 1) * d.x_tap[2]) * kBytes;
+      }
+      table[n - 1] += (d.x_tap[0] - rows * d.x_tap[1]) * kBytes;
+    }
+    table[n - 1] += (d.x_outer - depths * d.x_tap[0]) * kBytes;
+  }
+}
+
+// Sums of whole outer indices by NNEFRUN_BLOCKED_RUNS; returns how many were done, from the first.
+template <int kPositions, int kVectors, int kStep>
+NNEFRUN_INLINE int64_t direct_table_runs(V (&acc)[kPositions][kVectors], const BlockedDirect& d,
+                                         const DirectTile& t) {
+  if constexpr (NNEFRUN_BLOCKED_RUNS::has<kPositions, kVectors, kStep>()) {
+    if (t.table_outer == 0) return 0;
+    const int64_t rows = t.row_end - t.row_begin, depths = d.depth_end - d.depth_begin, columns = d.taps[2];
+    const int64_t runs = rows * depths * columns, run_items = int64_t{kLanes} * kVectors * kLanes;
+    const int64_t before = (d.depth_begin * d.taps[1] + t.row_begin) * columns;
+    const int64_t whole = t.last_run == kLanes ? t.outer : t.outer - 1;
+    const float* x = t.x + (d.depth_begin * d.x_tap[0] + t.row_begin * d.x_tap[1]);
+    int64_t done = 0;
+    while (done < whole) {
+      const int64_t count = whole - done < t.table_outer ? whole - done : t.table_outer;
+      if (count * runs < kLeastRuns) break;
+      const float* w = t.w + (done * d.taps[0] * d.taps[1] * columns + before) * run_items;
+      NNEFRUN_BLOCKED_RUNS::run<kPositions, kVectors, kStep>(acc, x + done * d.x_outer, t.table, w,
+                                                             count * runs);
+      done += count;
+    }
+    return done;
+  } else {
+    return 0;
+  }
+}
 
 template <int kPositions, int kVectors, int kLane>
 NNEFRUN_INLINE void direct_lanes(V (&acc)[kPositions][kVectors], const Lanes (&lanes)[kPositions],
@@ -153,18 +211,20 @@ __attribute__((noinline)) void direct_tile(const BlockedDirect& d, const DirectT
   }
   // One loop over all runs, whatever axes they come from.
   const int64_t rows = t.row_end - t.row_begin, depths = d.depth_end - d.depth_begin;
-  if (t.outer > 0 && rows > 0 && depths > 0) {
+  const int64_t done = direct_table_runs<kPositions, kVectors, kStep>(acc, d, t);
+  if (t.outer > done && rows > 0 && depths > 0) {
     const int64_t columns = d.taps[2];
-    int64_t count = t.outer > 1 ? d.run : t.last_run;
-    const float* x = t.x + (d.depth_begin * d.x_tap[0] + t.row_begin * d.x_tap[1]);
-    const float* w = t.w + (d.depth_begin * d.taps[1] + t.row_begin) * columns * count * kWidth;
+    int64_t count = t.outer - done > 1 ? d.run : t.last_run;
+    const float* x = t.x + (done * d.x_outer + d.depth_begin * d.x_tap[0] + t.row_begin * d.x_tap[1]);
+    const float* w = t.w + done * d.taps[0] * d.taps[1] * columns * d.run * kWidth +
+                     (d.depth_begin * d.taps[1] + t.row_begin) * columns * count * kWidth;
     const int64_t next_row = d.x_tap[1] - columns * d.x_tap[2], next_depth = d.x_tap[0] - rows * d.x_tap[1];
     const int64_t next_outer = d.x_outer - depths * d.x_tap[0];
     // runs of weights that no row or depth of the input meets
     const int64_t unused_rows = (d.taps[1] - rows) * columns;
     const int64_t unused_depths = (d.taps[0] - depths) * d.taps[1] * columns;
     const float* ahead = t.ahead;
-    int64_t column = columns, row = rows, depth = depths, outer = t.outer;
+    int64_t column = columns, row = rows, depth = depths, outer = t.outer - done;
     for (;;) {
       direct_run<kPositions, kVectors>(acc, x, step, w, count);
       for (int64_t i = 0; i < t.ahead_lines; ++i, ahead += kCacheLine) __builtin_prefetch(ahead, 0, 2);
@@ -237,6 +297,10 @@ void blocked_direct(const BlockedDirect& d) {
   }
   DirectTile t;
   t.x_column = d.x_column;
+  int64_t table[kRunTable];
+  t.table = nullptr;
+  t.table_outer = 0;
+  int64_t table_begin = -1, table_end = -1;  // the rows for which the table was made
   const float* w = d.w;
   for (int64_t block = 0; block < d.blocks; block += kDirectVectors) {
     const int64_t vectors = d.blocks - block < kDirectVectors ? d.blocks - block : kDirectVectors;
@@ -258,6 +322,11 @@ void blocked_direct(const BlockedDirect& d) {
       for (int64_t line = 0; line < d.lines; ++line) {
         taps_inside(d.first_row + line * d.row_stride, d.row_dilation, d.taps[1], d.height, &t.row_begin,
                     &t.row_end);
+        if (NNEFRUN_BLOCKED_RUNS::has<kDirectPositions, kDirectVectors, kLanes>() &&
+            (table_begin != t.row_begin || table_end != t.row_end)) {
+          fill_run_table(d, t, table);
+          table_begin = t.row_begin, table_end = t.row_end;
+        }
         int64_t column = 0;
         for (int64_t i = 0; i < tiles; ++i) {
           const int64_t count = least + (i < wider ? 1 : 0);

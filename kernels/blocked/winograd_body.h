@@ -1,8 +1,13 @@
 // The Winograd rows, written once over the vector of kernels/vec.h.
 #pragma once
 
+#include "kernels/blocked/loops.h"
 #include "kernels/blocked/winograd.h"
 #include "kernels/vec_activation.h"
+
+#if !defined(NNEFRUN_BLOCKED_RUNS)
+#define NNEFRUN_BLOCKED_RUNS PlainRuns
+#endif
 
 namespace nnefrun::kernels {
 namespace {
@@ -120,15 +125,24 @@ NNEFRUN_INLINE void winograd_lanes(V (&acc)[kRows][kVectors], const Lanes (&lane
   }
 }
 
-// kRows tiles of one tap against all input channels.
+// kRows tiles of one tap against all input channels. table: kRunTable times u_block, in bytes.
 template <int kRows, int kVectors>
 __attribute__((noinline)) void winograd_tile(const float* u, int64_t u_block, const float* w,
-                                             int64_t channels, float* m) {
+                                             int64_t channels, float* m, const int64_t* table) {
   V acc[kRows][kVectors];
   NNEFRUN_UNROLL
   for (int r = 0; r < kRows; ++r) {
     NNEFRUN_UNROLL
     for (int v = 0; v < kVectors; ++v) acc[r][v] = vset(0.0F);
+  }
+  if constexpr (NNEFRUN_BLOCKED_RUNS::has<kRows, kVectors, kLanes>()) {
+    while (channels >= kLeastRuns * kLanes) {
+      const int64_t blocks = channels / kLanes, turns = blocks < kRunTable ? blocks : kRunTable;
+      NNEFRUN_BLOCKED_RUNS::run<kRows, kVectors, kLanes>(acc, u, table, w, turns);
+      u += turns * u_block;
+      w += turns * kLanes * kVectors * kLanes;
+      channels -= turns * kLanes;
+    }
   }
   for (; channels > 0; channels -= kLanes, u += u_block) {
     const int64_t count = channels < kLanes ? channels : kLanes;
@@ -163,7 +177,7 @@ __attribute__((noinline)) void winograd_tile(const float* u, int64_t u_block, co
   }
 }
 
-using WinogradTile = void (*)(const float*, int64_t, const float*, int64_t, float*);
+using WinogradTile = void (*)(const float*, int64_t, const float*, int64_t, float*, const int64_t*);
 template <int... kRow>
 struct WinogradTileRows {
   static constexpr WinogradTile functions[][2] = {
@@ -177,6 +191,10 @@ struct MakeWinogradTileRows<0, kRow...> : WinogradTileRows<kRow...> {};
 void winograd_product(const WinogradProduct& p) {
   const auto& functions = MakeWinogradTileRows<kWinogradRows>::functions;
   const int64_t step = p.vectors * kLanes, pieces = (p.tiles + kWinogradRows - 1) / kWinogradRows;
+  int64_t table[kRunTable];
+  if (NNEFRUN_BLOCKED_RUNS::has<kWinogradRows, 2, kLanes>()) {
+    for (int64_t& entry : table) entry = p.u_block * static_cast<int64_t>(sizeof(float));
+  }
   for (int64_t tap = 0; tap < p.taps; ++tap) {
     const float* u = p.u + tap * p.u_tap;
     const float* w = p.w + tap * p.channels * step;
@@ -184,7 +202,7 @@ void winograd_product(const WinogradProduct& p) {
     int64_t left = p.tiles;
     for (int64_t piece = pieces; piece > 0; --piece) {  // of nearly equal size
       const int64_t rows = (left + piece - 1) / piece;
-      functions[rows - 1][p.vectors - 1](u, p.u_block, w, p.channels, m);
+      functions[rows - 1][p.vectors - 1](u, p.u_block, w, p.channels, m, table);
       u += rows * kLanes;
       m += rows * step;
       left -= rows;
