@@ -3,7 +3,6 @@
 #include <archive.h>
 #include <dlfcn.h>
 #include <unistd.h>
-#include <zlib.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -13,6 +12,7 @@
 #include <type_traits>
 
 #include "base/error.h"
+#include "nnef_parser/gzip_stream.h"
 
 namespace nnefrun {
 namespace {
@@ -49,70 +49,6 @@ class StandardInputStream final : public ByteStream {
         throw Error("file-unreadable", std::string("cannot read standard input: ") + std::strerror(errno));
     }
   }
-};
-
-class GzipStream final : public ByteStream {
- public:
-  GzipStream(std::unique_ptr<ByteStream> packed, std::string name)
-      : packed_(std::move(packed)), name_(std::move(name)), buffer_(kPiece) {
-    // 16: gzip only, with its checksum and length verified
-    if (inflateInit2(&zlib_, 16 + MAX_WBITS) != Z_OK)
-      throw Error("out-of-memory", "cannot start to inflate `" + name_ + "`");
-  }
-  ~GzipStream() override { inflateEnd(&zlib_); }
-
-  size_t read(std::span<std::byte> to) override {
-    zlib_.next_out = reinterpret_cast<Bytef*>(to.data());
-    zlib_.avail_out = static_cast<uInt>(std::min<size_t>(to.size(), size_t{1} << 30));
-    const uInt wanted = zlib_.avail_out;
-    while (zlib_.avail_out > 0 && !ended_) {
-      if (zlib_.avail_in == 0) refill();
-      if (between_ && !next_member()) break;
-      if (zlib_.avail_in == 0) throw Error("archive-truncated", "the gzip stream of `" + name_ + "` is cut");
-      const int status = inflate(&zlib_, Z_NO_FLUSH);
-      if (status == Z_STREAM_END) {
-        between_ = true;
-      } else if (status != Z_OK && status != Z_BUF_ERROR) {
-        throw Error("archive-corrupt", "the gzip stream of `" + name_ + "` is corrupt: " +
-                                           (zlib_.msg != nullptr ? zlib_.msg : "it cannot be inflated"));
-      }
-    }
-    return wanted - zlib_.avail_out;
-  }
-
- private:
-  void refill() {
-    const size_t got = packed_->read(buffer_);
-    zlib_.next_in = reinterpret_cast<Bytef*>(buffer_.data());
-    zlib_.avail_in = static_cast<uInt>(got);
-  }
-  // After a member: zeros (padding) up to the end, or another member.
-  bool next_member() {
-    while (true) {
-      while (zlib_.avail_in > 0 && *zlib_.next_in == 0) {
-        ++zlib_.next_in;
-        --zlib_.avail_in;
-      }
-      if (zlib_.avail_in > 0) break;
-      refill();
-      if (zlib_.avail_in == 0) {
-        ended_ = true;
-        return false;
-      }
-    }
-    if (*zlib_.next_in != 0x1F) {
-      throw Error("archive-corrupt", "`" + name_ + "` has bytes after the end of its gzip stream");
-    }
-    inflateReset(&zlib_);
-    between_ = false;
-    return true;
-  }
-
-  std::unique_ptr<ByteStream> packed_;
-  std::string name_;
-  std::vector<std::byte> buffer_;
-  z_stream zlib_ = {};
-  bool between_ = false, ended_ = false;
 };
 
 // What FilterStream calls of libarchive. The library and the dozen that it needs are loaded when a model is
@@ -257,7 +193,7 @@ std::unique_ptr<ByteStream> unpacked(std::unique_ptr<ByteStream> packed, Compres
                                      std::string name) {
   switch (compression) {
     case Compression::none: return packed;
-    case Compression::gzip: return std::make_unique<GzipStream>(std::move(packed), std::move(name));
+    case Compression::gzip: return gunzipped(std::move(packed), std::move(name));
     case Compression::xz:
     case Compression::zstd:
       return std::make_unique<FilterStream>(std::move(packed), compression, std::move(name));
