@@ -32,6 +32,14 @@ Error truncated(const std::string& name, uint64_t end, uint64_t size) {
                                      " bytes, expected at least " + std::to_string(end));
 }
 
+// About the whole pages between the two; what the system refuses is no loss.
+void advise(const std::byte* begin, const std::byte* end, int advice) {
+  static const uintptr_t page = std::max(kPage, static_cast<uintptr_t>(::sysconf(_SC_PAGESIZE)));
+  const uintptr_t first = (reinterpret_cast<uintptr_t>(begin) + page - 1) / page * page;
+  const uintptr_t last = reinterpret_cast<uintptr_t>(end) / page * page;
+  if (first < last) ::madvise(reinterpret_cast<void*>(first), last - first, advice);
+}
+
 class FileSource final : public ByteSource {
  public:
   FileSource(std::string name, uint64_t size, int descriptor)
@@ -113,11 +121,7 @@ std::shared_ptr<std::byte> allocate_bytes(size_t bytes) {
   // Filling fresh 4 KiB pages costs more than copying into them; huge pages make a large buffer twice as fast
   // to fill.
   constexpr size_t kLarge = size_t{4} << 20;
-  if (bytes >= kLarge) {
-    const uintptr_t begin = (reinterpret_cast<uintptr_t>(memory) + kPage - 1) / kPage * kPage;
-    const uintptr_t end = (reinterpret_cast<uintptr_t>(memory) + bytes) / kPage * kPage;
-    ::madvise(reinterpret_cast<void*>(begin), end - begin, MADV_HUGEPAGE);
-  }
+  if (bytes >= kLarge) advise(memory, memory + bytes, MADV_HUGEPAGE);
 #endif
   return {memory, FreeBytes()};
 }
@@ -128,10 +132,29 @@ bool is_allocated(const std::shared_ptr<const void>& owner) {
 
 void release_pages(const std::byte* begin, const std::byte* end) {
 #ifdef MADV_DONTNEED
-  const uintptr_t page = std::max(kPage, static_cast<uintptr_t>(::sysconf(_SC_PAGESIZE)));
-  const uintptr_t first = (reinterpret_cast<uintptr_t>(begin) + page - 1) / page * page;
-  const uintptr_t last = reinterpret_cast<uintptr_t>(end) / page * page;
-  if (first < last) ::madvise(reinterpret_cast<void*>(first), last - first, MADV_DONTNEED);
+  advise(begin, end, MADV_DONTNEED);
+#endif
+}
+
+void populate_pages(std::byte* begin, std::byte* end) {
+#ifdef __linux__
+  constexpr int kPopulateWrite = 23;  // MADV_POPULATE_WRITE, of Linux 5.14; older ones refuse it
+  constexpr ptrdiff_t kWorthwhile = 16 * kPage;
+  if (end - begin >= kWorthwhile) advise(begin, end, kPopulateWrite);
+#endif
+}
+
+void use_small_pages(const std::byte* begin, const std::byte* end) {
+#ifdef MADV_NOHUGEPAGE
+  advise(begin, end, MADV_NOHUGEPAGE);
+#endif
+}
+
+void use_large_pages(const std::byte* begin, const std::byte* end) {
+#ifdef MADV_HUGEPAGE
+  constexpr int kCollapse = 25;  // MADV_COLLAPSE, of Linux 6.1; older ones refuse it
+  advise(begin, end, MADV_HUGEPAGE);
+  advise(begin, end, kCollapse);
 #endif
 }
 

@@ -79,6 +79,12 @@ bool is_allocated(const std::shared_ptr<const void>& owner);
 // Gives the whole pages between `begin` and `end`, memory of allocate_bytes, back to the system; what they hold
 // afterwards is unspecified.
 void release_pages(const std::byte* begin, const std::byte* end);
+// Memory of allocate_bytes that is about to be written: its pages come at once, which costs less than one by one.
+void populate_pages(std::byte* begin, std::byte* end);
+// For memory of allocate_bytes that is written here and there, while other memory is given back: pages come one by
+// one. And when it is full, may be read often: the system makes large pages of them, if it can.
+void use_small_pages(const std::byte* begin, const std::byte* end);
+void use_large_pages(const std::byte* begin, const std::byte* end);
 
 // Takes consecutive pieces.
 using ByteSink = std::function<void(ByteSpan)>;

@@ -146,8 +146,8 @@ std::shared_ptr<const CompiledModel> compile_graph(Graph graph, const CompileOpt
   }
   // Weights live on in the form that the steps want; what they were made from goes as soon as it has been
   // packed.
-  plan.take_constant = [&](Outlet constant) {
-    return std::exchange(model->graph.mutable_fact(constant).constant, nullptr);
+  plan.take_constant = [&](Outlet constant, std::shared_ptr<const Tensor> instead) {
+    return std::exchange(model->graph.mutable_fact(constant).constant, std::move(instead));
   };
   model->plan = PlanBuilder::build(model->graph, &model->why_no_plan, plan);
   return model;

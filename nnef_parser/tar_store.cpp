@@ -183,6 +183,7 @@ class TarReader {
     std::memcpy(buffer.get(), start.data(), start.size());
     for (size_t done = start.size(); done < size;) {
       const size_t bytes = std::min(size - done, kPiece);
+      populate_pages(buffer.get() + done, buffer.get() + done + bytes);
       headers_.read({buffer.get() + done, bytes});
       done += bytes;
       check_expansion(bytes, stored.name());

@@ -111,7 +111,7 @@ BlockedFit fit_conv(const Graph& graph, uint32_t index, const BlockedLayouts& la
 Tensor packed_filter(const PackSource& source, const kernels::ConvShape& shape, BlockedMethod method,
                      bool plain) {
   const auto size = static_cast<int64_t>(kernels::packed_blocked_conv_size(shape, method, plain));
-  Tensor out = Tensor::uninitialized(DataType::f32, {size});
+  Tensor out = packed_floats(size);
   const float* from = source.tensor.data<float>();
   float* to = out.mutable_data<float>();
   const int64_t unit = kernels::blocked_conv_pack_unit(shape, method);
@@ -124,10 +124,14 @@ Tensor packed_filter(const PackSource& source, const kernels::ConvShape& shape, 
   constexpr int64_t kBand = int64_t{1} << 18;
   const int64_t step = std::max<int64_t>(1, kBand / (unit * row)) * unit;
   kernels::ConvShape band = shape;
+  int64_t at = 0;
   for (int64_t begin = 0; begin < shape.out_channels; begin += step) {
     const int64_t end = std::min(begin + step, shape.out_channels);
     band.out_channels = end - begin;
-    kernels::pack_blocked_conv(band, method, plain, from + begin * row, to + begin * row);
+    const auto items = static_cast<int64_t>(kernels::packed_blocked_conv_size(band, method, plain));
+    populate(out, at, at + items);
+    kernels::pack_blocked_conv(band, method, plain, from + begin * row, to + at);
+    at += items;
     source.done(begin * row, end * row);
   }
   return out;

@@ -89,7 +89,7 @@ bool lower_conv(PlanBuilder& b, const Graph& graph, uint32_t index) {
   inputs[1] = b.derived_constant(
       node.inputs[1], "conv groups " + std::to_string(groups), [&](const PackSource& source) {
         const auto items = static_cast<int64_t>(kernels::packed_conv_weights_size(shape, kernel));
-        Tensor out = Tensor::uninitialized(DataType::f32, {items});
+        Tensor out = packed_floats(items);
         kernels::pack_conv_weights(shape, source.tensor.data<float>(), out.mutable_data<float>(), kernel);
         return out;
       });
@@ -110,10 +110,22 @@ void by_bands(const PackSource& source, int64_t rows, int64_t columns, int64_t u
   }
 }
 
+// A matrix that is packed across its rows, in blocks of k: each band goes to places all over the packed form.
+// Were these large pages, most of it would be there after the first band, beside the source.
+template <class Walk>
+void in_small_pages(Tensor& packed, const PackSource& source, const Walk& walk) {
+  constexpr size_t kLarge = size_t{4} << 20;
+  if (!source.is_exclusive || packed.byte_size() < kLarge) return walk();
+  const std::byte* bytes = packed.bytes();
+  use_small_pages(bytes, bytes + packed.byte_size());
+  walk();
+  use_large_pages(bytes, bytes + packed.byte_size());
+}
+
 Tensor packed_left(const PackSource& source, int64_t rows, int64_t depth, bool transposed,
                    const kernels::MatmulKernel& kernel) {
   const auto size = static_cast<int64_t>(kernels::packed_a_size(rows, depth, kernel));
-  Tensor packed = Tensor::uninitialized(DataType::f32, {size});
+  Tensor packed = packed_floats(size);
   const auto pack = [&](const kernels::PackWindow& window) {
     kernels::pack_a_f32_window(rows, depth, source.tensor.data<float>(), transposed ? 1 : depth,
                                transposed ? rows : 1, packed.mutable_data<float>(), window, kernel);
@@ -122,11 +134,14 @@ Tensor packed_left(const PackSource& source, int64_t rows, int64_t depth, bool t
     pack({0, rows, 0, depth});
   } else if (transposed) {
     by_bands(source, depth, rows, kernels::matmul_k_block(kernel, depth), [&](int64_t begin, int64_t end) {
+      populate(packed, begin * (size / depth), end * (size / depth));
       pack({0, rows, begin, end});
     });
   } else {
-    by_bands(source, rows, depth, kernel.mr, [&](int64_t begin, int64_t end) {
-      pack({begin, end, 0, depth});
+    in_small_pages(packed, source, [&] {
+      by_bands(source, rows, depth, kernel.mr, [&](int64_t begin, int64_t end) {
+        pack({begin, end, 0, depth});
+      });
     });
   }
   return packed;
@@ -135,7 +150,7 @@ Tensor packed_left(const PackSource& source, int64_t rows, int64_t depth, bool t
 Tensor packed_right(const PackSource& source, int64_t depth, int64_t columns, bool transposed,
                     const kernels::MatmulKernel& kernel) {
   const auto size = static_cast<int64_t>(kernels::packed_b_size(depth, columns, kernel));
-  Tensor packed = Tensor::uninitialized(DataType::f32, {size});
+  Tensor packed = packed_floats(size);
   const auto pack = [&](const kernels::PackWindow& window) {
     kernels::pack_b_f32_window(depth, columns, source.tensor.data<float>(), transposed ? 1 : columns,
                                transposed ? depth : 1, packed.mutable_data<float>(), window, kernel);
@@ -143,11 +158,14 @@ Tensor packed_right(const PackSource& source, int64_t depth, int64_t columns, bo
   if (columns == 0 || depth == 0) {
     pack({0, columns, 0, depth});
   } else if (transposed) {
-    by_bands(source, columns, depth, kernel.nr, [&](int64_t begin, int64_t end) {
-      pack({begin, end, 0, depth});
+    in_small_pages(packed, source, [&] {
+      by_bands(source, columns, depth, kernel.nr, [&](int64_t begin, int64_t end) {
+        pack({begin, end, 0, depth});
+      });
     });
   } else {
     by_bands(source, depth, columns, kernels::matmul_k_block(kernel, depth), [&](int64_t begin, int64_t end) {
+      populate(packed, begin * (size / depth), end * (size / depth));
       pack({0, columns, begin, end});
     });
   }

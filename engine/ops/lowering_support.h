@@ -3,6 +3,7 @@
 
 #include <optional>
 
+#include "base/bytes.h"
 #include "engine/ops/lowering.h"
 #include "engine/runtime/step_parameters.h"
 
@@ -20,5 +21,14 @@ bool is_zero(const Fact& fact);
 // False when the node is another pool. Without a builder the padding is left out (then only the answer
 // counts).
 bool pool_window(const Graph& graph, const Node& node, PlanBuilder* b, PoolParameters* p);
+
+// An f32 constant of so many items that is about to be written whole: of a small one, the pages are there
+// already; of a large one they should come with the bands that it is written in (populate).
+Tensor packed_floats(int64_t items);
+// Before items [begin, end) of it are written.
+inline void populate(Tensor& packed, int64_t begin, int64_t end) {
+  std::byte* bytes = packed.mutable_bytes();
+  populate_pages(bytes + begin * int64_t{sizeof(float)}, bytes + end * int64_t{sizeof(float)});
+}
 
 }  // namespace nnefrun

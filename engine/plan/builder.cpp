@@ -94,9 +94,10 @@ std::optional<Plan> PlanBuilder::build(const Graph& graph, std::string* why, con
     b.given_.insert(update.first.node);
     b.plan_.inputs.push_back(value);
   }
-  for (const Node& node : graph.nodes()) {
+  for (uint32_t n = 0; n < graph.nodes().size(); ++n) {
+    const Node& node = graph.node(n);
     for (const Outlet& input : std::set<Outlet>(node.inputs.begin(), node.inputs.end())) {
-      if (graph.fact(input).constant) ++b.readers_left_[input.node];
+      if (graph.fact(input).constant) b.readers_[input.node].nodes.push_back(n);
     }
   }
   b.find_places();
@@ -144,10 +145,29 @@ bool PlanBuilder::is_finished(Outlet constant) const {
 void PlanBuilder::finish_constants() {
   const Node& node = graph_.node(node_);
   for (const Outlet& input : std::set<Outlet>(node.inputs.begin(), node.inputs.end())) {
-    const auto readers = readers_left_.find(input.node);
-    if (readers == readers_left_.end() || --readers->second > 0) continue;
-    if (is_finished(input)) options_.take_constant(input);
+    const auto readers = readers_.find(input.node);
+    if (readers == readers_.end() || ++readers->second.lowered < readers->second.nodes.size()) continue;
+    if (is_finished(input)) options_.take_constant(input, nullptr);
   }
+}
+
+// Whether node `other`, which has not been lowered, calls for what the node at hand does: the same operator
+// with the same attributes over values of the same types and shapes, and `source` in the same places. Its
+// lowering then asks for the same form of `source`. Blocked ones may depend on the layout of what they read:
+// not those.
+bool PlanBuilder::is_repeated(uint32_t other, Outlet source) const {
+  const Node &a = graph_.node(node_), &b = graph_.node(other);
+  if (blocked_ || options_.layouts.has(node_) || options_.layouts.has(other)) return false;
+  const auto same_fact = [](const Fact& x, const Fact& y) {
+    return x.dtype == y.dtype && x.shape == y.shape && (x.constant != nullptr) == (y.constant != nullptr);
+  };
+  if (a.op != b.op || a.attributes != b.attributes || a.input_counts != b.input_counts) return false;
+  if (a.inputs.size() != b.inputs.size() || a.facts.size() != b.facts.size()) return false;
+  for (size_t i = 0; i < a.inputs.size(); ++i) {
+    if ((a.inputs[i] == source) != (b.inputs[i] == source)) return false;
+    if (!same_fact(graph_.fact(a.inputs[i]), graph_.fact(b.inputs[i]))) return false;
+  }
+  return std::equal(a.facts.begin(), a.facts.end(), b.facts.begin(), same_fact);
 }
 
 uint32_t PlanBuilder::add_value(DataType dtype, Storage storage, uint32_t index, const DimShape& shape) {
@@ -177,6 +197,8 @@ uint32_t PlanBuilder::plain_value_of(Outlet outlet) {
   if (blocked != blocked_values_.end()) {
     value = repack(blocked->second, fact.dtype, fact.shape, false);
   } else if (fact.constant) {
+    if (fact.constant->bytes() == nullptr && fact.constant->byte_size() > 0)
+      throw Error("internal", "the plan asks for `" + graph_.name_of(outlet) + "` after it was packed");
     value = constant(*fact.constant);
   } else {
     throw Error("internal", "the plan asks for `" + graph_.name_of(outlet) + "` before it is computed");
@@ -305,11 +327,25 @@ uint32_t PlanBuilder::derived_constant(Outlet source, const std::string& form,
   const auto [it, fresh] = derived_.try_emplace({source, form}, 0);
   if (!fresh) return it->second;
   const std::vector<Outlet>& inputs = graph_.node(node_).inputs;
-  const auto readers = readers_left_.find(source.node);
-  const bool is_last = readers != readers_left_.end() && readers->second == 1 && is_finished(source) &&
-                       std::count(inputs.begin(), inputs.end(), source) == 1;
-  std::shared_ptr<const Tensor> held =
-      is_last ? options_.take_constant(source) : graph_.fact(source).constant;
+  const auto found = readers_.find(source.node);
+  bool is_last =
+      found != readers_.end() && is_finished(source) && std::count(inputs.begin(), inputs.end(), source) == 1;
+  bool is_shared = false;
+  if (is_last) {
+    const Readers& readers = found->second;
+    for (size_t i = readers.lowered + 1; is_last && i < readers.nodes.size(); ++i) {
+      is_shared = true;
+      is_last = is_repeated(readers.nodes[i], source);
+    }
+  }
+  std::shared_ptr<const Tensor> held = graph_.fact(source).constant;
+  if (is_last) {
+    std::shared_ptr<const Tensor> instead;
+    if (is_shared)
+      instead = std::make_shared<const Tensor>(Tensor::wrap(held->dtype(), held->shape(), nullptr, nullptr));
+    held.reset();
+    held = options_.take_constant(source, std::move(instead));
+  }
   const bool is_alone = is_last && held.use_count() == 1;
   Tensor tensor = *held;
   if (is_alone) {

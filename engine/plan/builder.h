@@ -46,8 +46,10 @@ struct Plan {
 
 struct PlanOptions {
   BlockedLayouts layouts;
-  // Called with each constant when no later step and no evaluation will look at it: its owner lets go of it.
-  std::function<std::shared_ptr<const Tensor>(Outlet)> take_constant;
+  // Called with each constant when no later step and no evaluation will look at its bytes: its owner lets go of
+  // it, and has the second one from then on: null, or, for nodes that want the form that exists already, one of
+  // the same type and shape without bytes.
+  std::function<std::shared_ptr<const Tensor>(Outlet, std::shared_ptr<const Tensor>)> take_constant;
 };
 
 // A constant that is about to be packed. Who reads it in order says what will not be read again, so that a
@@ -121,6 +123,7 @@ class PlanBuilder {
   uint32_t add_alias(DataType dtype, uint32_t value, const DimShape& shape, const Dim& offset);
   void finish_constants();
   bool is_finished(Outlet constant) const;
+  bool is_repeated(uint32_t other, Outlet source) const;
   uint32_t blocked_value_of(Outlet outlet);
   uint32_t blocked_constant(const Tensor& constant);
   uint32_t repack(uint32_t value, DataType dtype, const DimShape& logical, bool to_blocked);
@@ -149,9 +152,13 @@ class PlanBuilder {
   std::set<uint32_t> given_;  // nodes that are inputs or updated variables
   std::set<uint32_t> begun_;  // concats whose result exists because a part of it is computed in its place
   std::map<std::pair<Outlet, std::string>, uint32_t> derived_;
-  std::map<uint32_t, uint32_t> readers_left_;  // of each constant node: nodes that have not been lowered
-  std::set<uint32_t> evaluated_constants_;     // those that an evaluate step reads
-  bool blocked_ = false;                       // the node at hand is lowered in the blocked layout
+  struct Readers {
+    std::vector<uint32_t> nodes;
+    size_t lowered = 0;  // so many of them, the one at hand not yet
+  };
+  std::map<uint32_t, Readers> readers_;     // of each constant node
+  std::set<uint32_t> evaluated_constants_;  // those that an evaluate step reads
+  bool blocked_ = false;                    // the node at hand is lowered in the blocked layout
   std::unordered_map<std::string, uint32_t> sizes_;
   uint32_t node_ = 0;
 };

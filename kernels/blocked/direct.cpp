@@ -141,7 +141,8 @@ void pack(const ConvShape& s, bool x_is_plain, const float* weights, float* pack
 }  // namespace
 
 int64_t blocked_conv_pack_unit(const ConvShape& shape, BlockedMethod method, const BlockedKernels& kernels) {
-  return method == BlockedMethod::direct && shape.groups == 1 ? kPair * kernels.block : 0;
+  // Winograd's groups of output channels are as wide, and it takes a single group.
+  return method != BlockedMethod::depthwise && shape.groups == 1 ? kPair * kernels.block : 0;
 }
 
 namespace {

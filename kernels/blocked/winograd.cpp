@@ -89,36 +89,46 @@ size_t packed_size(const ConvShape& s, bool, const BlockedKernels& k) {
   return static_cast<size_t>(c.out_blocks * k.block * c.taps * c.channels);
 }
 
+// The lanes of a group side by side, so that the compiler finds vectors.
 template <BlockedMethod kMethod>
 void pack(const ConvShape& s, bool, const float* weights, float* packed, const BlockedKernels& k) {
+  constexpr int64_t kMost = kVectors * 16;  // lanes
+  constexpr int kSide = kMethod == BlockedMethod::winograd_2 ? 4 : 6;
   const Cut c = cut_of(s, kMethod, k);
-  const int64_t side = c.out + 2, filter = c.axes == 2 ? 9 : 3;
-  const double(*g)[3] = c.out == 2 ? kG2 : kG4;
+  const int filter_rows = c.axes == 2 ? 3 : 1, tap_rows = c.axes == 2 ? kSide : 1;
+  const double(*g)[3] = kMethod == BlockedMethod::winograd_2 ? kG2 : kG4;
+  float w[9][kMost];
+  double rows[3][kSide][kMost];  // each row of the filters, transformed
   for (int64_t block = 0; block < c.out_blocks; block += kVectors) {
     const int64_t width = blocked_smaller(kVectors, c.out_blocks - block) * k.block;
     const int64_t step = c.channels * width;  // from tap to tap
     for (int64_t i = 0; i < c.channels; ++i) {
       for (int64_t lane = 0; lane < width; ++lane) {
         const int64_t o = block * k.block + lane;
-        float* to = packed + i * width + lane;
-        if (i >= s.in_channels || o >= s.out_channels) {
-          for (int64_t tap = 0; tap < c.taps; ++tap) to[tap * step] = 0.0F;
-          continue;
-        }
-        const float* w = weights + (o * s.in_channels + i) * filter;
-        double rows[3][6];  // each row of the filter, transformed
-        for (int64_t r = 0; r < filter / 3; ++r) {
-          for (int64_t t = 0; t < side; ++t) {
-            rows[r][t] = g[t][0] * static_cast<double>(w[r * 3]) +
-                         g[t][1] * static_cast<double>(w[r * 3 + 1]) +
-                         g[t][2] * static_cast<double>(w[r * 3 + 2]);
+        const bool is_there = i < s.in_channels && o < s.out_channels;
+        const float* from = weights + (o * s.in_channels + i) * filter_rows * 3;
+        for (int t = 0; t < filter_rows * 3; ++t) w[t][lane] = is_there ? from[t] : 0.0F;
+      }
+      for (int r = 0; r < filter_rows; ++r) {
+        for (int t = 0; t < kSide; ++t) {
+          const double a = g[t][0], b = g[t][1], d = g[t][2];
+          for (int64_t lane = 0; lane < width; ++lane) {
+            rows[r][t][lane] = a * static_cast<double>(w[r * 3][lane]) +
+                               b * static_cast<double>(w[r * 3 + 1][lane]) +
+                               d * static_cast<double>(w[r * 3 + 2][lane]);
           }
         }
-        for (int64_t tap = 0; tap < c.taps; ++tap) {
-          const int64_t t = tap % side, r = tap / side;
-          const double value =
-              c.axes == 1 ? rows[0][t] : g[r][0] * rows[0][t] + g[r][1] * rows[1][t] + g[r][2] * rows[2][t];
-          to[tap * step] = static_cast<float>(value);
+      }
+      for (int r = 0; r < tap_rows; ++r) {
+        const double a = g[r][0], b = g[r][1], d = g[r][2];
+        for (int t = 0; t < kSide; ++t) {
+          float* to = packed + (r * kSide + t) * step + i * width;
+          for (int64_t lane = 0; lane < width; ++lane) {
+            const double value = filter_rows == 1
+                                     ? rows[0][t][lane]
+                                     : a * rows[0][t][lane] + b * rows[1][t][lane] + d * rows[2][t][lane];
+            to[lane] = static_cast<float>(value);
+          }
         }
       }
     }

@@ -4,6 +4,8 @@
 #include <random>
 
 #include "base/bytes.h"
+#include "engine/compiler.h"
+#include "engine/plan/builder.h"
 #include "engine/plan/constant_pool.h"
 #include "engine/session.h"
 #include "kernels/blocked/pack.h"
@@ -158,27 +160,64 @@ TEST_CASE("packing: windows together are the whole", "[packing]") {
   }
 }
 
+TEST_CASE("packing: a weight goes when all its readers want the form that exists", "[packing]") {
+  const auto taken = [](const std::string& body, Tensor* found) {
+    const std::string text = "  a = variable<scalar>(shape = [1024, 1024], label = 'a');\n" + body;
+    CompileOptions naive;
+    naive.optimize = false;
+    const Tensor expected = result(compile_model(Archive::of_members("net", members(text)), naive));
+    *found = result(compile_model(Archive::of_members("net", members(text)), {}));
+    double largest = 0, worst = 0;
+    for (int64_t i = 0; i < expected.size(); ++i) {
+      largest = std::max(largest, std::abs(expected.as_double(i)));
+      worst = std::max(worst, std::abs(expected.as_double(i) - found->as_double(i)));
+    }
+    CHECK(worst < 1e-4 * largest);
+    // Whether the first reader's lowering let go of it; later readers see its type and shape.
+    Graph graph = load_graph(Archive::of_members("net", members(text)), {});
+    std::vector<bool> early;
+    PlanOptions options;
+    options.take_constant = [&](Outlet constant, std::shared_ptr<const Tensor> instead) {
+      if (graph.fact(constant).shape.size() == 2) early.push_back(instead != nullptr);
+      if (instead) CHECK(instead->shape() == graph.fact(constant).constant->shape());
+      return std::exchange(graph.mutable_fact(constant).constant, std::move(instead));
+    };
+    REQUIRE(PlanBuilder::build(graph, nullptr, options));
+    return early;
+  };
+  Tensor found;
+  CHECK(taken("  y = linear(linear(linear(x, a, 0.0), a, 0.0), a, 0.0);\n", &found) ==
+        std::vector<bool>{true, false});
+  // The second reader wants another form.
+  CHECK(taken("  y = matmul(linear(x, a, 0.0), a);\n", &found) == std::vector<bool>{false});
+}
+
 TEST_CASE("packing: bands of a filter one after the other are the filter", "[packing]") {
   kernels::ConvShape shape;
   shape.in_channels = 37;
   shape.out_channels = 150;
   shape.filter[1] = shape.filter[2] = 3;
-  constexpr auto kDirect = kernels::BlockedMethod::direct;
-  const int64_t unit = kernels::blocked_conv_pack_unit(shape, kDirect), row = 37 * 9;
-  REQUIRE(unit > 0);
   const Tensor weights = noise({150, 37, 3, 3}, 5);
-  const auto size = static_cast<int64_t>(kernels::packed_blocked_conv_size(shape, kDirect));
-  Tensor whole = Tensor::zeros(DataType::f32, {size}), parts = Tensor::zeros(DataType::f32, {size});
-  kernels::pack_blocked_conv(shape, kDirect, false, weights.data<float>(), whole.mutable_data<float>());
-  kernels::ConvShape band = shape;
-  for (int64_t begin = 0; begin < 150; begin += unit) {
-    band.out_channels = std::min<int64_t>(unit, 150 - begin);
-    kernels::pack_blocked_conv(band, kDirect, false, weights.data<float>() + begin * row,
-                               parts.mutable_data<float>() + begin * row);
+  using kernels::BlockedMethod;
+  for (const auto method : {BlockedMethod::direct, BlockedMethod::winograd_2, BlockedMethod::winograd_4}) {
+    const int64_t unit = kernels::blocked_conv_pack_unit(shape, method), row = 37 * 9;
+    REQUIRE(unit > 0);
+    const auto size = static_cast<int64_t>(kernels::packed_blocked_conv_size(shape, method));
+    Tensor whole = Tensor::zeros(DataType::f32, {size}), parts = Tensor::zeros(DataType::f32, {size});
+    kernels::pack_blocked_conv(shape, method, false, weights.data<float>(), whole.mutable_data<float>());
+    kernels::ConvShape band = shape;
+    int64_t at = 0;
+    for (int64_t begin = 0; begin < 150; begin += unit) {
+      band.out_channels = std::min<int64_t>(unit, 150 - begin);
+      kernels::pack_blocked_conv(band, method, false, weights.data<float>() + begin * row,
+                                 parts.mutable_data<float>() + at);
+      at += static_cast<int64_t>(kernels::packed_blocked_conv_size(band, method));
+    }
+    CHECK(at == size);
+    CHECK(parts.identical(whole));
   }
-  CHECK(parts.identical(whole));
   shape.groups = 2;
-  CHECK(kernels::blocked_conv_pack_unit(shape, kDirect) == 0);
+  CHECK(kernels::blocked_conv_pack_unit(shape, BlockedMethod::direct) == 0);
 }
 
 }  // namespace nnefrun
