@@ -12,14 +12,23 @@ if(NNEFRUN_WERROR)
 endif()
 
 # nnefrun_room(NAME target LIBS a b c): a static library of all .cpp files of the current folder.
+# FOR_SIZE: code that runs once for a model. What a process has of the program's text in memory counts as its memory, and
+# the kernel brings it in by pieces of 64 KiB, whichever function is called; so in release builds such rooms are compiled
+# for size. FAST names the files that runs go through; they are compiled for speed all the same.
 function(nnefrun_room name)
-  cmake_parse_arguments(ROOM "" "" "LIBS;SOURCES" ${ARGN})
+  cmake_parse_arguments(ROOM "FOR_SIZE" "" "LIBS;SOURCES;FAST" ${ARGN})
   if(NOT ROOM_SOURCES)
     file(GLOB ROOM_SOURCES CONFIGURE_DEPENDS "${CMAKE_CURRENT_SOURCE_DIR}/*.cpp")
   endif()
   if(ROOM_SOURCES)
     add_library(${name} STATIC ${ROOM_SOURCES})
     target_link_libraries(${name} PUBLIC nnefrun_options ${ROOM_LIBS})
+    if(ROOM_FOR_SIZE)
+      target_compile_options(${name} PRIVATE $<$<CONFIG:Release>:-Os> -ffunction-sections -fdata-sections)
+    endif()
+    foreach(source IN LISTS ROOM_FAST)
+      set_property(SOURCE "${CMAKE_CURRENT_SOURCE_DIR}/${source}" APPEND PROPERTY COMPILE_OPTIONS $<$<CONFIG:Release>:-O3>)
+    endforeach()
   else()
     add_library(${name} INTERFACE)
     target_link_libraries(${name} INTERFACE nnefrun_options ${ROOM_LIBS})

@@ -214,7 +214,8 @@ std::optional<Patch> hard_swish(const RewriteContext& c) {
     // A factor between the clamp and the product, as in x * (clamp(x + 3, 0, 6) / 6).
     for (int depth = 0; depth < 2; ++depth) {
       const Node* node = one_of(c, gate, {"mul", "div"});
-      const auto operand = node == nullptr ? std::nullopt : scalar_operand(c, *node, node->op->name == "div");
+      if (node == nullptr) break;
+      const auto operand = scalar_operand(c, *node, node->op->name == "div");
       if (!operand) break;
       coefficient *= node->op->name == "mul" ? operand->second : 1 / operand->second;
       gate = operand->first;
