@@ -141,9 +141,10 @@ class GzipStream final : public ByteStream {
     const int status = has_zlib_ ? inflateReset(&zlib_) : inflateInit2(&zlib_, -MAX_WBITS);
     if (status != Z_OK) throw Error("out-of-memory", "cannot start to inflate `" + name_ + "`");
     has_zlib_ = true;
-    if (!window_.empty()) {
-      inflateSetDictionary(&zlib_, reinterpret_cast<const Bytef*>(window_.data()),
-                           static_cast<uInt>(window_.size()));
+    const size_t known = std::min(window_.size(), kWindow);
+    if (known > 0) {
+      inflateSetDictionary(&zlib_, reinterpret_cast<const Bytef*>(window_.data() + window_.size() - known),
+                           static_cast<uInt>(known));
     }
     part_ = Part::deflated;
   }
@@ -192,12 +193,11 @@ class GzipStream final : public ByteStream {
     length_ += static_cast<uint32_t>(unpacked.size());
   }
 
-  // The window slides over what has been unpacked.
+  // The window is the end of what is kept; it slides back when there are two of it.
   void remember(ByteSpan unpacked) {
     unpacked = unpacked.last(std::min(unpacked.size(), kWindow));
-    if (window_.size() + unpacked.size() > kWindow) {
-      const size_t old = window_.size() + unpacked.size() - kWindow;
-      window_.erase(window_.begin(), window_.begin() + static_cast<std::ptrdiff_t>(old));
+    if (window_.size() + unpacked.size() > 2 * kWindow) {
+      window_.erase(window_.begin(), window_.end() - static_cast<std::ptrdiff_t>(kWindow));
     }
     window_.insert(window_.end(), unpacked.begin(), unpacked.end());
   }

@@ -19,7 +19,7 @@ std::string packed(const std::string& data, std::vector<int> levels, const std::
   z_stream zlib = {};
   deflateInit2(&zlib, levels[0], Z_DEFLATED, 16 + MAX_WBITS, 8, Z_DEFAULT_STRATEGY);
   if (header != nullptr) deflateSetHeader(&zlib, header);
-  std::string out(2 * data.size() + 4096, '\0');
+  std::string out(2 * data.size() + 16384, '\0');
   zlib.next_out = reinterpret_cast<Bytef*>(out.data());
   zlib.avail_out = static_cast<uInt>(out.size());
   size_t begin = 0;
@@ -98,7 +98,7 @@ TEST_CASE("gzip: stored, deflated and mixed blocks, read by pieces of any size",
   };
   for (size_t i = 0; i < forms.size(); ++i) {
     INFO("form " << i);
-    for (const size_t piece : {1, 511, 4095, 4096, 65536, 1 << 20})
+    for (const size_t piece : {7, 511, 4095, 4096, 65536, 1 << 20})
       CHECK(unpacked_by(forms[i], piece) == data);
     for (const size_t most : {1, 7, 5000}) CHECK(unpacked_by(forms[i], 30000, most) == data);
   }
