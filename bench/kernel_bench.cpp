@@ -17,6 +17,7 @@
 #include "kernels/matmul/matmul.h"
 #include "kernels/move/move.h"
 #include "kernels/pool/pool.h"
+#include "kernels/recurrent/recurrent.h"
 #include "kernels/reduce/reduce.h"
 
 using namespace nnefrun::kernels;
@@ -66,6 +67,24 @@ void bench_matmul(benchmark::State& state, const MatmulKernel* kernel, int64_t m
   report_flops(state, 2.0 * static_cast<double>(m * n * k), kernel->isa_suffix);
   if (m == 1 || n == 1)
     state.SetBytesProcessed(state.iterations() * m * n * k * 4);  // the matrix is read once
+}
+
+// Units for each second.
+void bench_cell(benchmark::State& state, void (*cell)(const CellArgs&), int64_t gates, int64_t rows,
+                int64_t hidden) {
+  const auto units = static_cast<size_t>(rows * hidden), columns = static_cast<size_t>(gates * hidden);
+  Buffer x(columns * static_cast<size_t>(rows)), s(x.size), bias(columns), h(units), c(units), h_out(units),
+      c_out(units);
+  for (Buffer* operand : {&x, &s, &bias, &h, &c}) operand->randomize();
+  CellArgs a;
+  a.rows = rows, a.hidden = hidden;
+  a.x = x.data, a.s = s.data, a.bias = bias.data, a.h = h.data, a.c = c.data;
+  a.h_out = h_out.data, a.c_out = c_out.data;
+  for (auto _ : state) {
+    cell(a);
+    benchmark::ClobberMemory();
+  }
+  state.SetItemsProcessed(state.iterations() * rows * hidden);
 }
 
 void bench_conv(benchmark::State& state, const MatmulKernel* kernel, ConvShape s) {
@@ -285,6 +304,22 @@ void register_all() {
     };
 #define NNEFRUN_POOL(op) pool(#op, PoolOp::op);
 #include "kernels/pool/kernels.inc"
+  });
+  const RecurrentKernels* const* cells = recurrent_rows(&count);
+  for_rows(cells, count, [](const RecurrentKernels* row) {
+    const auto cell = [&](const char* name, void (*function)(const CellArgs&), int64_t gates) {
+      for (const int64_t hidden : {48, 128}) {
+        const std::string title = std::string(name) + "_" + row->isa_suffix + "/1x" + std::to_string(hidden);
+        benchmark::RegisterBenchmark(
+            title.c_str(), [=](benchmark::State& state) { bench_cell(state, function, gates, 1, hidden); });
+      }
+    };
+    cell("lstm_cell_f32_f32", row->lstm_cell, 4);
+    cell("gru_cell_f32_f32", row->gru_cell, 3);
+    cell("gru_reset_f32_f32", row->gru_reset, 3);
+    cell("gru_update_f32_f32", row->gru_update, 3);
+    cell("rnn_tanh_cell_f32_f32", row->rnn_tanh_cell, 1);
+    cell("rnn_relu_cell_f32_f32", row->rnn_relu_cell, 1);
   });
   const MoveKernels* const* moves = move_rows(&count);
   for_rows(moves, count, [](const MoveKernels* row) {

@@ -93,21 +93,36 @@ Graph rewritten(Graph graph, Stage stage, const CompileOptions& options, Rewrite
   pass("dead-nodes", [](Graph g, int64_t*) { return without_dead_nodes(std::move(g)); });
   pass("common-subexpressions", [](Graph g, int64_t* n) { return without_repetitions(std::move(g), n); });
   // Bodies of loops and sub-models are graphs of their own; they are not reported pass by pass.
-  const bool has_bodies = std::any_of(graph.nodes().begin(), graph.nodes().end(),
-                                      [](const Node& node) { return !node.bodies.empty(); });
-  if (has_bodies) {
-    pass("bodies", [&](const Graph& g, int64_t* n) {
+  const auto has_bodies = [&] {
+    return std::any_of(graph.nodes().begin(), graph.nodes().end(),
+                       [](const Node& node) { return !node.bodies.empty(); });
+  };
+  const auto rewrite_bodies = [&](Stage inner) {
+    return [&, inner](const Graph& g, int64_t* n) {
       CompileOptions inside = options;
       inside.after_pass = nullptr;
-      return with_rewritten_bodies(
-          g, [&](Graph body) { return rewritten(std::move(body), stage, inside, rewrite, n); });
-    });
+      const bool outside = std::exchange(rewrite.in_body, true);
+      Graph done = with_rewritten_bodies(
+          g, [&](Graph body) { return rewritten(std::move(body), inner, inside, rewrite, n); });
+      rewrite.in_body = outside;
+      return done;
+    };
+  };
+  if (has_bodies()) {
+    // What is constant outside becomes so inside; a loop is looked at when its body says as little as it can.
+    pass("declutter-around-bodies",
+         [&](Graph g, int64_t* n) { return apply_rewrites(std::move(g), declutter_rewrites(), rewrite, n); });
+    pass("bodies", rewrite_bodies(Stage::decluttered));
   }
   // Constants are folded, what does nothing is removed, spelled-out operators get their names back.
   pass("declutter",
        [&](Graph g, int64_t* n) { return apply_rewrites(std::move(g), declutter_rewrites(), rewrite, n); });
   if (stage == Stage::decluttered) return graph;
 
+  if (has_bodies()) pass("bodies-2", rewrite_bodies(stage));
+  // Recurrent cells are recognised while their parts are still apart.
+  pass("cells",
+       [&](Graph g, int64_t* n) { return apply_rewrites(std::move(g), recognise_rewrites(), rewrite, n); });
   // Then operators are fused into those that the engine has kernels for.
   pass("fuse",
        [&](Graph g, int64_t* n) { return apply_rewrites(std::move(g), optimize_rewrites(), rewrite, n); });

@@ -21,8 +21,11 @@ Tensor tensor_over(const View& view) {
   return Tensor::wrap(view.dtype, Shape(view.dims, view.dims + view.rank), nullptr, view.data);
 }
 
+Tensor tensor_like(const View& view) {
+  return Tensor::uninitialized(view.dtype, Shape(view.dims, view.dims + view.rank));
+}
 Tensor copy_of(const View& view) {
-  Tensor copy = Tensor::uninitialized(view.dtype, Shape(view.dims, view.dims + view.rank));
+  Tensor copy = tensor_like(view);
   if (copy.byte_size() > 0) std::memcpy(copy.mutable_bytes(), view.data, copy.byte_size());
   return copy;
 }
@@ -50,7 +53,8 @@ struct Session::State {
   GraphState graph_state;
   std::vector<std::pair<Outlet, Tensor>>
       variables;                // current values of updated variables, planned models only
-  std::vector<Tensor> pending;  // their next values
+  std::vector<Tensor> pending;  // their next values, when has_pending; else room for them
+  bool has_pending = false;
   ThreadPool pool;
   Runtime runtime;
   SymbolValues symbols;
@@ -110,6 +114,7 @@ struct Session::State {
   void reset_variables() {
     variables.clear();
     pending.clear();
+    has_pending = false;
     for (const auto& update : graph().updates)
       variables.emplace_back(update.first, *graph().node(update.first).initial);
   }
@@ -181,8 +186,8 @@ struct Session::State {
 
   // New values of variables take effect when nobody reads results of the last run any more.
   void commit_updates() {
-    for (size_t i = 0; i < pending.size(); ++i) variables[i].second = std::move(pending[i]);
-    pending.clear();
+    for (size_t i = 0; has_pending && i < pending.size(); ++i) std::swap(variables[i].second, pending[i]);
+    has_pending = false;
   }
 
   void run_plan(const std::vector<Tensor>& inputs) {
@@ -193,8 +198,12 @@ struct Session::State {
     for (const auto& variable : variables) input_data.push_back(variable.second.bytes());
     check(runtime.run(input_data.data()));
     for (size_t i = 0; i < variables.size(); ++i) {
-      pending.push_back(copy_of(runtime.output(static_cast<uint32_t>(graph().outputs.size() + i))));
+      const View& next = runtime.output(static_cast<uint32_t>(graph().outputs.size() + i));
+      if (pending.size() == i) pending.push_back(tensor_like(next));
+      if (pending[i].byte_size() > 0)
+        std::memcpy(pending[i].mutable_bytes(), next.data, pending[i].byte_size());
     }
+    has_pending = true;
   }
 
   std::vector<Tensor> run_graph(const std::vector<Tensor>& inputs) {

@@ -88,6 +88,7 @@ std::string operation_of(const StepContext& c) {
     case StepKind::blocked_gate: return "blocked_gate_f32_f32_f32";
     case StepKind::attention: return "attention_f32_f32";
     case StepKind::resample: return "resample_f32_f32";
+    case StepKind::recurrent: return "matmul_f32_f32_f32";  // by far the longer part
     default: return {};
   }
 }

@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <map>
+#include <set>
 #include <unordered_map>
 #include <unordered_set>
 
@@ -87,8 +88,12 @@ class Sweep {
     for (size_t u = 0; u < old_.updates.size(); ++u) {
       next_.updates[u] = {moved(old_.updates[u].first), moved(old_.updates[u].second)};
     }
+    next_.updates.insert(next_.updates.end(), new_updates_.begin(), new_updates_.end());
     return std::move(next_);
   }
+
+  // Stateful nodes of the new graph in whose place a patch has put others.
+  const std::set<uint32_t>& replaced() const { return replaced_; }
 
  private:
   Outlet moved(Outlet outlet) const { return moved_[outlet.node][outlet.result]; }
@@ -106,7 +111,7 @@ class Sweep {
         for (size_t k = 0; list != nullptr && !patch && k < list->size(); ++k) {
           if (options_.max_rewrites == 0) return;
           used = (*list)[k];
-          patch = used->apply(RewriteContext(next_, index, uses_));
+          patch = used->apply(RewriteContext(next_, index, uses_, options_.in_body));
         }
       }
       if (!patch) return;
@@ -159,27 +164,44 @@ class Sweep {
         ++uses_[outlet.node][outlet.result];
       }
     }
-    std::vector<Outlet> results;
-    for (uint32_t r = 0; r < replaced.facts.size(); ++r) {
-      const Outlet outlet = resolve(patch.results.at(r));
-      if (!next_.fact(outlet).same_type(replaced.facts[r])) {
-        throw Error("rewrite-fact", "rewrite " + std::string(rewrite.name) + " would change `" +
-                                        replaced.result_names[r] + "` from " + replaced.facts[r].to_string() +
-                                        " to " + next_.fact(outlet).to_string())
+    // Readers of `old` that come later read `outlet`.
+    const auto take_place = [&](Outlet old, Outlet outlet) {
+      const Fact before = next_.fact(old);
+      const std::string name = next_.name_of(old);
+      if (!next_.fact(outlet).same_type(before)) {
+        throw Error("rewrite-fact", "rewrite " + std::string(rewrite.name) + " would change `" + name +
+                                        "` from " + before.to_string() + " to " +
+                                        next_.fact(outlet).to_string())
             .at(replaced.where)
             .note("--disable " + std::string(rewrite.name) + " leaves it out");
       }
-      uses_[outlet.node][outlet.result] += uses_[index][r];
-      const bool fresh = outlet.node > index && next_.node(outlet).op->name != "variable";
-      results.push_back(outlet);
-      if (fresh) {  // the new wire takes the name that people know
-        const std::string name = replaced.result_names[r];
-        next_.rename({index, r}, name + "_before");
+      uses_[outlet.node][outlet.result] += uses_[old.node][old.result];
+      for (auto& update : new_updates_) {
+        if (update.second == old) update.second = outlet;
+      }
+      if (outlet.node > index && next_.node(outlet).op->name != "variable") {
+        next_.rename(old, name + "_before");  // the new wire takes the name that people know
         next_.rename(outlet, name);
       }
+    };
+    std::vector<Outlet> results;
+    for (uint32_t r = 0; r < replaced.facts.size(); ++r) {
+      results.push_back(resolve(patch.results.at(r)));
+      take_place({index, r}, results.back());
+    }
+    for (const auto& [old, wire] : patch.also) {
+      const Outlet outlet = resolve(wire);
+      take_place(old, outlet);
+      for (auto& moved : moved_) std::replace(moved.begin(), moved.end(), old, outlet);
+    }
+    for (const auto& [variable, next] : patch.updates) {
+      next_.make_variable(resolve(variable));
+      for (const PatchWire& wire : {variable, next}) ++uses_[resolve(wire).node][resolve(wire).result];
+      new_updates_.emplace_back(resolve(variable), resolve(next));
     }
     uses_[index].assign(uses_[index].size(), 0);
     lose_readers(index);
+    if (replaced.op->stateful) replaced_.insert(index);
     return results;
   }
 
@@ -211,14 +233,50 @@ class Sweep {
   Graph next_;
   std::vector<std::vector<uint32_t>> uses_;
   std::vector<std::vector<Outlet>> moved_;
+  std::vector<std::pair<Outlet, Outlet>> new_updates_;
+  std::set<uint32_t> replaced_;
   std::map<std::string_view, std::vector<const Rewrite*>> by_op_;
   std::vector<const Rewrite*> general_;
 };
 
+// Everything of a graph but its nodes and what names them.
+Graph empty_like(const Graph& graph) {
+  Graph out;
+  out.name = graph.name;
+  out.symbols = graph.symbols;
+  out.assertions = graph.assertions;
+  out.properties = graph.properties;
+  return out;
+}
+
+// The interface and the updates of `graph`, whose nodes are in `out` under new indices.
+void copy_interface(const Graph& graph, const std::vector<uint32_t>& moved, Graph& out) {
+  const auto map = [&](Outlet outlet) { return Outlet{moved[outlet.node], outlet.result}; };
+  for (const Outlet& input : graph.inputs) out.inputs.push_back(map(input));
+  for (const GraphOutput& output : graph.outputs) out.outputs.push_back({map(output.outlet), output.name});
+  for (const auto& update : graph.updates) out.updates.emplace_back(map(update.first), map(update.second));
+}
+
+// What keeps a state is not kept for its sake when something else does its work.
+Graph without_replaced(Graph graph, const std::set<uint32_t>& replaced) {
+  if (replaced.empty()) return graph;
+  Graph out = empty_like(graph);
+  std::vector<uint32_t> moved(graph.nodes().size());
+  for (uint32_t i = 0; i < moved.size(); ++i) {
+    if (replaced.count(i) != 0) continue;
+    Node node = graph.take_node(i);
+    std::vector<Outlet> inputs;
+    for (const Outlet& input : node.inputs) inputs.push_back({moved[input.node], input.result});
+    moved[i] = out.add_copy(std::move(node), std::move(inputs)).node;
+  }
+  copy_interface(graph, moved, out);
+  return out;
+}
+
 constexpr int kMaxRounds = 50;
 
 // Whether any of them would change the graph, which is cheaper to ask than to build it anew.
-bool any_applies(const Graph& graph, const std::vector<const Rewrite*>& rewrites) {
+bool any_applies(const Graph& graph, const std::vector<const Rewrite*>& rewrites, bool in_body) {
   std::unordered_map<std::string_view, std::vector<const Rewrite*>> by_op;
   for (const Rewrite* rewrite : rewrites) by_op[rewrite->op].push_back(rewrite);
   const std::vector<const Rewrite*>& general = by_op[""];
@@ -226,7 +284,7 @@ bool any_applies(const Graph& graph, const std::vector<const Rewrite*>& rewrites
   for (uint32_t i = 0; i < graph.nodes().size(); ++i) {
     const std::string_view op = graph.node(i).op->name;
     if (op == "tract_core_external" || op == "variable") continue;
-    const RewriteContext context(graph, i, uses);
+    const RewriteContext context(graph, i, uses, in_body);
     const auto applies = [&](const Rewrite* rewrite) { return rewrite->apply(context).has_value(); };
     const auto own = by_op.find(op);
     if (own != by_op.end() && std::any_of(own->second.begin(), own->second.end(), applies)) return true;
@@ -247,8 +305,10 @@ Graph apply_rewrites(Graph graph, const std::vector<const Rewrite*>& rewrites, R
   std::string last;
   for (int round = 0; round < kMaxRounds; ++round) {
     int64_t now = 0;
-    if (!any_applies(graph, enabled)) return graph;
-    graph = without_dead_nodes(Sweep(std::move(graph), enabled, options).run(&now, &last));
+    if (!any_applies(graph, enabled, options.in_body)) return graph;
+    Sweep sweep(std::move(graph), enabled, options);
+    graph = sweep.run(&now, &last);
+    graph = without_dead_nodes(without_replaced(std::move(graph), sweep.replaced()));
     *applied += now;
     if (now == 0 || options.max_rewrites == 0) return graph;
   }
@@ -258,24 +318,6 @@ Graph apply_rewrites(Graph graph, const std::vector<const Rewrite*>& rewrites, R
 }
 
 namespace {
-
-// Everything of a graph but its nodes and what names them.
-Graph empty_like(const Graph& graph) {
-  Graph out;
-  out.name = graph.name;
-  out.symbols = graph.symbols;
-  out.assertions = graph.assertions;
-  out.properties = graph.properties;
-  return out;
-}
-
-// The interface and the updates of `graph`, whose nodes are in `out` under new indices.
-void copy_interface(const Graph& graph, const std::vector<uint32_t>& moved, Graph& out) {
-  const auto map = [&](Outlet outlet) { return Outlet{moved[outlet.node], outlet.result}; };
-  for (const Outlet& input : graph.inputs) out.inputs.push_back(map(input));
-  for (const GraphOutput& output : graph.outputs) out.outputs.push_back({map(output.outlet), output.name});
-  for (const auto& update : graph.updates) out.updates.emplace_back(map(update.first), map(update.second));
-}
 
 std::string attribute_key(const Attribute& a) {
   switch (a.value.index()) {

@@ -17,13 +17,16 @@ std::vector<const Rewrite*> joined(std::initializer_list<std::span<const Rewrite
 
 std::vector<const Rewrite*> declutter_rewrites() {
   return joined({constant_rewrites(), identity_rewrites(), axes_rewrites(), activation_rewrites(),
-                 norm_rewrites(), einsum_rewrites(), attention_rewrites()});
+                 norm_rewrites(), einsum_rewrites(), attention_rewrites(), loop_rewrites()});
 }
+
+std::vector<const Rewrite*> recognise_rewrites() { return joined({cell_rewrites()}); }
 
 std::vector<const Rewrite*> optimize_rewrites() { return joined({linear_rewrites()}); }
 
 std::vector<const Rewrite*> all_rewrites() {
   auto all = declutter_rewrites();
+  for (const Rewrite* rewrite : recognise_rewrites()) all.push_back(rewrite);
   for (const Rewrite* rewrite : optimize_rewrites()) all.push_back(rewrite);
   return all;
 }

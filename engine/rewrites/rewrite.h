@@ -41,6 +41,10 @@ struct Patch {
   };
   std::vector<NewNode> nodes;
   std::vector<PatchWire> results;  // one for each result of the node that was looked at
+  // Wires of earlier nodes that are now computed along with it: what comes later reads the new one.
+  std::vector<std::pair<Outlet, PatchWire>> also;
+  // Constants of the patch that become variables, and what each is after a run.
+  std::vector<std::pair<PatchWire, PatchWire>> updates;
 
   static PatchWire tap(Outlet outlet) { return {true, outlet, 0, 0}; }
   PatchWire add(std::string op, std::vector<PatchWire> inputs, std::vector<Attribute> attributes = {},
@@ -51,10 +55,12 @@ struct Patch {
 // What a rewrite may ask.
 class RewriteContext {
  public:
-  RewriteContext(const Graph& graph, uint32_t index, const std::vector<std::vector<uint32_t>>& uses)
-      : graph(graph), index(index), uses_(uses) {}
+  RewriteContext(const Graph& graph, uint32_t index, const std::vector<std::vector<uint32_t>>& uses,
+                 bool in_body = false)
+      : graph(graph), index(index), in_body(in_body), uses_(uses) {}
   const Graph& graph;
   const uint32_t index;  // the node looked at
+  const bool in_body;    // the graph belongs to a loop or sub-model: it must not get variables
 
   const Node& node() const { return graph.node(index); }
   const Fact& fact(Outlet outlet) const { return graph.fact(outlet); }
@@ -89,9 +95,13 @@ std::span<const Rewrite> linear_rewrites();      // convolutions and products wi
 std::span<const Rewrite> norm_rewrites();        // layer and rms normalisation
 std::span<const Rewrite> einsum_rewrites();      // products over named axes
 std::span<const Rewrite> attention_rewrites();   // repeated heads, expansions that broadcasting does
+std::span<const Rewrite> loop_rewrites();        // loops: their constants, states, recurrent cells
+std::span<const Rewrite> cell_rewrites();        // recurrent cells outside of loops
 
-// Declutter first: what makes the graph say less. Optimise then: what fuses operators into the engine's own.
+// Declutter first: what makes the graph say less. Then cells are recognised, before their parts are fused
+// with others. Optimise last: what fuses operators into the engine's own.
 std::vector<const Rewrite*> declutter_rewrites();
+std::vector<const Rewrite*> recognise_rewrites();
 std::vector<const Rewrite*> optimize_rewrites();
 std::vector<const Rewrite*> all_rewrites();
 
@@ -99,6 +109,7 @@ struct RewriteOptions {
   std::vector<std::string> disabled;                           // names
   int64_t max_rewrites = -1;                                   // -1: no limit; counts down over calls
   std::function<void(std::string_view name)> on_applied = {};  // told of each patch
+  bool in_body = false;                                        // see RewriteContext
 };
 
 // Applies the rewrites until none applies. `applied` counts the patches. A set of rules that does not come to

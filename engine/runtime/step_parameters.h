@@ -161,6 +161,19 @@ struct RangeParameters {
   int64_t stride = 1;
 };
 
+// recurrent: inputs {x [time, rows, gates * hidden], recurrent weights, bias [gates * hidden], h [rows,
+// hidden], c of an LSTM}, outputs {h of each step [time, rows, hidden], h, c of an LSTM}. The weights are
+// packed as the right operand of a product [hidden, gates * hidden]; gru_before has two of them behind each
+// other, those of the gates r and z and, `second` items on, those of the candidate.
+enum class RecurrentCell : uint8_t { lstm = 0, gru = 1, gru_before = 2, rnn_tanh = 3, rnn_relu = 4 };
+struct RecurrentParameters {
+  uint8_t cell = 0;  // a RecurrentCell
+  uint8_t reverse = 0;
+  int32_t packed_nr = 0;
+  int64_t hidden = 0;
+  int64_t second = 0;
+};
+
 // resample: inputs {x, index (i32), weights? (f32), first? (i32)}, see kernels::ResampleAxis; `first` when
 // taps is 0.
 struct ResampleParameters {

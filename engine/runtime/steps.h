@@ -33,7 +33,8 @@ enum class StepKind : uint32_t {
   blocked_pool = 17,  // PoolParameters
   blocked_sum = 18,
   blocked_gate = 19,
-  // 20 to 29 are free
+  recurrent = 20,
+  // 21 to 29 are free
   attention = 30,
   resample = 31,
   integer = 32,
@@ -87,6 +88,6 @@ const StepRow* step_row(uint32_t kind);
 extern const StepRow kCopyStep, kUnaryStep, kBinaryStep, kMatmulStep, kConvStep, kPoolStep, kReduceStep,
     kSoftmaxStep, kNormalizeStep, kGatherStep, kCastStep, kSelectStep, kPadStep, kSizesStep, kBlockedConvStep,
     kRepackStep, kBlockedPoolStep, kBlockedSumStep, kBlockedGateStep, kAttentionStep, kResampleStep,
-    kIntegerStep, kRangeStep, kSelectItemsStep;
+    kIntegerStep, kRangeStep, kSelectItemsStep, kRecurrentStep;
 
 }  // namespace nnefrun

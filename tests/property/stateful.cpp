@@ -143,6 +143,126 @@ void scan(Draw& d, std::string_view op) {
                         {"reset_every_turn", d.one_in(3)}},
                        {std::make_shared<const Graph>(std::move(body))}));
 }
+// Cells over time, with computed and with constant weights.
+void cell(Draw& d, std::string_view op) {
+  d.inexact(256, false);
+  d.regime = Regime::tame;
+  const DataType dtype = d.pick({DataType::f32, DataType::f32, DataType::f32, DataType::f64, DataType::f16});
+  const int64_t gates = op == "nnefrun_lstm" ? 4 : op == "nnefrun_gru" ? 3 : 1;
+  const int64_t hidden = d.pick({1, 2, 3, 8, 17});
+  const Dim rows = d.one_in(2) ? Dim(1) : d.extent();
+  const Shape of_weights{gates * hidden, hidden};
+  const Outlet weights = d.one_in(4) ? d.argument(dtype, {gates * hidden, hidden}, -1, 1)
+                                     : d.constant(d.reals(dtype, of_weights, -1, 1));
+  Arguments arguments{{"x", d.argument(dtype, {d.extent(), rows, gates * hidden})},
+                      {"R", weights},
+                      {"h", d.argument(dtype, {rows, hidden}, -1, 1)}};
+  if (op == "nnefrun_lstm") arguments.emplace_back("c", d.argument(dtype, {rows, hidden}));
+  if (d.one_in(2)) arguments.emplace_back("bias", d.argument(dtype, {gates * hidden}, -1, 1));
+  Attributes attributes{{"reverse", d.one_in(3)}};
+  if (op == "nnefrun_gru") attributes.emplace_back("reset_before", d.one_in(2));
+  if (op == "nnefrun_rnn") attributes.emplace_back("activation", d.pick({"tanh", "relu"}));
+  d.results(d.call_all(op, arguments, attributes));
+}
+
+// A recurrent cell as exporters spell it in the body of a loop: what the rewrites recognise.
+void recurrent_loop(Draw& d, std::string_view) {
+  keep_one_binding(d);
+  d.inexact(256, false);
+  d.regime = Regime::tame;
+  const DataType dtype = DataType::f32;
+  const int64_t kind = d.between(0, 3), hidden = d.pick({1, 2, 5, 16}), rows = d.between(1, 3);
+  const int64_t gates = kind == 0 ? 4 : kind == 3 ? 1 : 3;
+  const bool spread = d.one_in(2);  // an input for each gate, or slices of one
+  const bool units = d.one_in(2);   // states without the axis of time
+  Graph body;
+  const auto axes = Attribute::of_ints({0});
+  const auto flat = [&](Outlet wire) { return units ? body.add("squeeze", {wire}, {axes}) : wire; };
+  std::vector<Outlet> x, externals;
+  for (int64_t g = 0; g < (spread ? gates : 1); ++g) {
+    externals.push_back(body.add_external(fact_of(dtype, {1, rows, spread ? hidden : gates * hidden}),
+                                          "x" + std::to_string(g)));
+    x.push_back(flat(externals.back()));
+  }
+  const Outlet h_in = body.add_external(fact_of(dtype, {1, rows, hidden}), "h");
+  const Outlet c_in = kind == 0 ? body.add_external(fact_of(dtype, {1, rows, hidden}), "c") : h_in;
+  const Outlet h = flat(h_in), c = kind == 0 ? flat(c_in) : h;
+  const int64_t last = units ? 1 : 2;
+  const auto slice = [&](Outlet wire, int64_t g) {
+    return body.add("nnefrun_slice", {wire},
+                    {Attribute::of_ints({last}), Attribute::of_ints({g * hidden}),
+                     Attribute::of_ints({hidden}), Attribute::of_ints({})});
+  };
+  const auto input_of = [&](int64_t g) {
+    return spread ? x[static_cast<size_t>(g)] : gates == 1 ? x[0] : slice(x[0], g);
+  };
+  const auto product = [&](Outlet state) {
+    Shape shape{hidden, hidden};
+    if (!units) shape.insert(shape.begin(), 1);
+    const Outlet weights =
+        body.add_constant(d.reals(dtype, shape, -1, 1), "w" + std::to_string(body.nodes().size()));
+    return body.add("matmul", {state, weights}, {false, d.one_in(2)});
+  };
+  const auto gate = [&](const char* function, int64_t g, Outlet state) {
+    return body.add(function, {body.add("add", {input_of(g), product(state)})});
+  };
+  Outlet next = h, next_c = c;
+  if (kind == 0) {
+    const Outlet kept = body.add("mul", {gate("sigmoid", 1, h), c});
+    const Outlet fresh = body.add("mul", {gate("sigmoid", 0, h), gate("tanh", 2, h)});
+    next_c = body.add("add", {kept, fresh});
+    next = body.add("mul", {gate("sigmoid", 3, h), body.add("tanh", {next_c})});
+  } else if (kind == 3) {
+    next = gate(d.pick({"tanh", "relu"}), 0, h);
+  } else {
+    const Outlet r = gate("sigmoid", 0, h), z = gate("sigmoid", 1, h);
+    Outlet n = h;
+    if (kind == 1) {
+      n = body.add("tanh", {body.add("add", {input_of(2), body.add("mul", {r, product(h)})})});
+    } else {
+      n = gate("tanh", 2, body.add("mul", {r, h}));
+    }
+    next = body.add("add", {n, body.add("mul", {z, body.add("sub", {h, n})})});
+  }
+  const auto deep = [&](Outlet wire) { return units ? body.add("unsqueeze", {wire}, {axes}) : wire; };
+  body.outputs = {{deep(next), "h_n"}};
+  if (kind == 0) body.outputs.push_back({deep(next_c), "c_n"});
+
+  const int64_t step = d.one_in(3) ? -1 : 1;
+  const Dim time = d.extent();
+  Arguments arguments;
+  std::vector<std::string> kinds;
+  std::vector<int64_t> zeros, chunks;
+  for (const Outlet& external : externals) {
+    arguments.emplace_back("inputs", wire(d, dtype, {time, rows, body.fact(external).shape[2]}));
+    kinds.emplace_back("scan");
+    chunks.push_back(step);
+  }
+  std::vector<int64_t> next_states;
+  for (int64_t s = 0; s < (kind == 0 ? 2 : 1); ++s) {
+    arguments.emplace_back("inputs", d.argument(dtype, {1, rows, hidden}, -1, 1));
+    kinds.emplace_back("state");
+    chunks.push_back(0);
+    next_states.push_back(s);
+  }
+  zeros.assign(chunks.size(), 0);
+  std::vector<int64_t> results{0, 0};
+  std::vector<std::string> result_kinds{"full", "last"};
+  std::vector<int64_t> result_chunks{step, 0};
+  if (kind == 0) results.push_back(1), result_kinds.emplace_back("last"), result_chunks.push_back(0);
+  d.results(d.call_all("nnefrun_scan", arguments,
+                       {{"body", "body"},
+                        {"kinds", strings(kinds)},
+                        {"axes", ints(zeros)},
+                        {"chunks", ints(chunks)},
+                        {"next_states", ints(next_states)},
+                        {"output_results", ints(results)},
+                        {"output_kinds", strings(result_kinds)},
+                        {"output_axes", ints(std::vector<int64_t>(results.size(), 0))},
+                        {"output_chunks", ints(result_chunks)},
+                        {"reset_every_turn", d.one_in(2)}},
+                       {std::make_shared<const Graph>(std::move(body))}));
+}
 // Random numbers that a seed repeats.
 void random(Draw& d, std::string_view op) {
   d.runs = 2;
@@ -176,6 +296,10 @@ constexpr Generator kGenerators[] = {
     {"tract_transformers_window_kv_sdpa", cached_attention},
     {"tract_transformers_quantized_kv_sdpa", cached_attention},
     {"nnefrun_scan", scan},
+    {"recurrent loops", recurrent_loop},
+    {"nnefrun_lstm", cell},
+    {"nnefrun_gru", cell},
+    {"nnefrun_rnn", cell},
     {"tract_onnx_random", random},
     {"tract_onnx_multinomial", multinomial},
 };

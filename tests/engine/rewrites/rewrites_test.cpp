@@ -76,6 +76,10 @@ class Canonical {
     }
     for (const GraphOutput& output : graph.outputs)
       out_.outputs.push_back({visit(output.outlet), output.name});
+    for (const auto& update : graph.updates) {
+      const Outlet variable = visit(update.first);
+      out_.updates.emplace_back(variable, visit(update.second));
+    }
   }
   std::string text() const { return print_graph(out_).text; }
 
@@ -175,7 +179,8 @@ TEST_CASE("all rewrites together come to rest and keep values, wherever they are
     const auto wanted = run(before, inputs);
     int64_t total = 0;
     const Graph decluttered = rewritten(before, declutter_rewrites(), -1, &total);
-    const Graph optimized = rewritten(decluttered, optimize_rewrites(), -1, &total);
+    const Graph recognised = rewritten(decluttered, recognise_rewrites(), -1, &total);
+    const Graph optimized = rewritten(recognised, optimize_rewrites(), -1, &total);
     check_close(run(optimized, inputs), wanted);
     check_close(run(reload_graph(print_graph(optimized)), inputs), wanted);
     int64_t again = 0;
