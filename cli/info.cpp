@@ -121,11 +121,18 @@ void describe_memory(const std::shared_ptr<const CompiledModel>& model, const Op
   info["weight_bytes"] = model->plan->constant_bytes();
   info["steps"] = model->plan->steps.size();
   std::map<std::string, int64_t> evaluated;
-  for (const PlanStep& step : model->plan->steps) {
-    if (step.kind == static_cast<uint32_t>(StepKind::evaluate))
-      ++evaluated[std::string(graph.node(step.node).op->name)];
+  std::vector<std::string> reasons;
+  for (size_t s = 0; s < model->plan->steps.size(); ++s) {
+    const PlanStep& step = model->plan->steps[s];
+    if (step.kind != static_cast<uint32_t>(StepKind::evaluate)) continue;
+    const Node& node = graph.node(step.node);
+    ++evaluated[std::string(node.op->name)];
+    const std::string& why = model->plan->step_notes[s];
+    if (!why.empty())
+      reasons.push_back(std::string(node.op->name) + " `" + node.result_names[0] + "`: " + why);
   }
   info["evaluated"] = evaluated;
+  info["why_evaluated"] = reasons;
   std::vector<Tensor> inputs;
   for (const Outlet& input : graph.inputs) {
     const auto shape = graph.fact(input).static_shape();
@@ -185,6 +192,9 @@ std::string info_text(const Json& info) {
   out += "plan        " + info["steps"].dump() + " steps, packed weights " +
          bytes_text(info["weight_bytes"].get<double>()) + "\n";
   if (!info["evaluated"].empty()) out += "evaluated   " + list_text(info["evaluated"]) + "\n";
+  if (info.contains("why_evaluated")) {
+    for (const auto& reason : info["why_evaluated"]) out += "            " + reason.get<std::string>() + "\n";
+  }
   if (!info["arena_bytes"].is_null())
     return out + "arena       " + bytes_text(info["arena_bytes"].get<double>()) + "\n";
   if (info.contains("why_no_arena"))

@@ -24,8 +24,10 @@ std::span<const Lowering> reduce_lowerings();
 std::span<const Lowering> attention_lowerings();
 std::span<const Lowering> resample_lowerings();
 std::span<const Lowering> recurrent_lowerings();
+std::span<const Lowering> loop_lowerings();
 
-// Whether the result of a transpose is needed nowhere but in attention steps, which read its argument in place.
+// Whether the result of a transpose is needed nowhere but in attention steps, which read its argument in
+// place.
 bool is_read_by_attention_only(const Graph& graph, uint32_t transpose);
 
 }  // namespace nnefrun

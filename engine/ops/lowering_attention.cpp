@@ -151,7 +151,25 @@ bool lower_attention(PlanBuilder& b, const Graph& graph, uint32_t index) {
   return true;
 }
 
-constexpr Lowering kLowerings[] = {{kAttention, lower_attention}};
+// Rotary embedding: cos and sin have the rank of x, and along its last axis its extent.
+bool lower_rope(PlanBuilder& b, const Graph& graph, uint32_t index) {
+  const Node& node = graph.node(index);
+  const DimShape& shape = node.facts[0].shape;
+  for (const Outlet& input : node.inputs) {
+    const Fact& fact = graph.fact(input);
+    if (fact.dtype != DataType::f32 || fact.quant || fact.shape.size() != shape.size()) return false;
+    for (size_t axis = 0; axis < shape.size(); ++axis) {
+      const bool repeats = fact.shape[axis].is(1) && axis + 1 < shape.size();
+      if (!repeats && fact.shape[axis] != shape[axis]) return false;
+    }
+  }
+  b.step(StepKind::rope, {b.value_of(node.inputs[0]), b.value_of(node.inputs[1]), b.value_of(node.inputs[2])},
+         {b.result(index)});
+  return true;
+}
+
+constexpr Lowering kLowerings[] = {{kAttention, lower_attention},
+                                   {"tract_transformers_apply_rope", lower_rope}};
 
 }  // namespace
 

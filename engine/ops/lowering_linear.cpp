@@ -6,6 +6,7 @@
 #include "engine/ops/lowering_support.h"
 #include "engine/ops/window_dims.h"
 #include "kernels/conv/conv.h"
+#include "kernels/conv/deconv.h"
 #include "kernels/matmul/pack.h"
 
 namespace nnefrun {
@@ -94,6 +95,67 @@ bool lower_conv(PlanBuilder& b, const Graph& graph, uint32_t index) {
         return out;
       });
   b.step(StepKind::conv, inputs, {b.result(index)}, p, note);
+  return true;
+}
+
+// deconv with a constant filter.
+bool lower_deconv(PlanBuilder& b, const Graph& graph, uint32_t index) {
+  const Node& node = graph.node(index);
+  const NodeReader r = read(node);
+  const Fact &x = graph.fact(node.inputs[0]), &filter = graph.fact(node.inputs[1]);
+  const DimShape& result = node.facts[0].shape;
+  const int spatial = x.rank() - 2;
+  if (spatial < 1 || spatial > 3 || !filter.constant || r.string("border") != "constant") return false;
+  if (!has_known_window(r) || !x.shape[1].is_constant() || !result[1].is_constant()) return false;
+  for (const Outlet& input : node.inputs) {
+    if (!is_f32(graph, input)) return false;
+  }
+  const Shape& weights = filter.constant->shape();
+  if (result[1].value() == 0 || weights[1] == 0 || weights[0] == 0) return false;
+  kernels::ConvShape shape;
+  shape.in_channels = weights[0];
+  shape.out_channels = result[1].value();
+  shape.groups = shape.out_channels / weights[1];
+  const std::vector<Dim> in(x.shape.begin() + 2, x.shape.end()), out(result.begin() + 2, result.end());
+  const std::vector<int64_t> size(weights.begin() + 2, weights.end());
+  const WindowDims window = window_dims(r, out, size);  // of the convolution that this is the mirror image of
+  const bool automatic = r.dim_pairs("padding").empty();
+  DeconvParameters p;
+  p.groups = shape.groups;
+  for (int i = 0; i < 3; ++i) p.pad_before[i] = b.size(0);
+  for (int i = 0; i < spatial; ++i) {
+    const auto at = static_cast<size_t>(i);
+    const int to = 3 - spatial + i;
+    p.filter[to] = shape.filter[to] = size[at];
+    p.stride[to] = shape.stride[to] = window.stride[at];
+    p.dilation[to] = shape.dilation[to] = window.dilation[at];
+    Dim before = window.before[at];
+    if (automatic) {
+      const Dim reach((size[at] - 1) * window.dilation[at] + 1);
+      const Dim total = Dim::max((in[at] - Dim(1)) * Dim(window.stride[at]) + reach - out[at], 0);
+      before = Dim::floor_div(total, 2);
+    }
+    p.pad_before[to] = b.size(before);
+  }
+  const auto bias = node.input_counts[2] == 0 ? std::optional<Bias>(Bias{})
+                                              : bias_value(b, graph, node.inputs[2], Dim(shape.out_channels));
+  if (!bias) return false;
+  const auto& kernel = kernels::choose_matmul_f32();
+  p.packed_mr = kernel.mr;
+  p.packed_nr = kernel.nr;
+  p.has_bias = bias->present ? 1 : 0;
+  std::vector<uint32_t> inputs{b.value_of(node.inputs[0]), 0};
+  if (bias->present) inputs.push_back(bias->value);
+  inputs[1] = b.derived_constant(
+      node.inputs[1], "deconv groups " + std::to_string(shape.groups), [&](const PackSource& source) {
+        Tensor packed = Tensor::uninitialized(
+            DataType::f32, {static_cast<int64_t>(kernels::packed_deconv_weights_size(shape, kernel))});
+        kernels::pack_deconv_weights(shape, source.tensor.data<float>(), packed.mutable_data<float>(),
+                                     kernel);
+        return packed;
+      });
+  b.step(StepKind::deconv, inputs, {b.result(index)}, p,
+         "deconv " + std::to_string(shape.in_channels) + "->" + std::to_string(shape.out_channels));
   return true;
 }
 
@@ -261,8 +323,8 @@ bool lower_fused_matmul(PlanBuilder& b, const Graph& graph, uint32_t index) {
 }
 
 constexpr Lowering kLowerings[] = {
-    {"conv", lower_conv},     {"nnefrun_conv", lower_conv},           {"matmul", lower_matmul},
-    {"linear", lower_linear}, {"nnefrun_matmul", lower_fused_matmul},
+    {"deconv", lower_deconv}, {"conv", lower_conv},     {"nnefrun_conv", lower_conv},
+    {"matmul", lower_matmul}, {"linear", lower_linear}, {"nnefrun_matmul", lower_fused_matmul},
 };
 
 }  // namespace

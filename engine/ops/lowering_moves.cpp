@@ -349,6 +349,26 @@ bool lower_gather(PlanBuilder& b, const Graph& graph, uint32_t index) {
   return true;
 }
 
+bool lower_gather_elements(PlanBuilder& b, const Graph& graph, uint32_t index) {
+  const Node& node = graph.node(index);
+  if (!movable(graph, node) || graph.fact(node.inputs[1]).dtype != DataType::i64) return false;
+  const int64_t axis = read(node).integer("axis");
+  GatherElementsParameters p;
+  p.axis = static_cast<uint32_t>(axis < 0 ? axis + node.facts[0].rank() : axis);
+  b.step(StepKind::gather_elements, {b.value_of(node.inputs[0]), b.value_of(node.inputs[1])},
+         {b.result(index)}, p);
+  return true;
+}
+
+bool lower_gather_nd(PlanBuilder& b, const Graph& graph, uint32_t index) {
+  const Node& node = graph.node(index);
+  if (!movable(graph, node) || graph.fact(node.inputs[1]).dtype != DataType::i64) return false;
+  GatherNdParameters p;
+  p.batch = static_cast<uint32_t>(read(node).integer("batch_dims"));
+  b.step(StepKind::gather_nd, {b.value_of(node.inputs[0]), b.value_of(node.inputs[1])}, {b.result(index)}, p);
+  return true;
+}
+
 bool lower_cast(PlanBuilder& b, const Graph& graph, uint32_t index) {
   const Node& node = graph.node(index);
   const Fact &from = graph.fact(node.inputs[0]), &to = node.facts[0];
@@ -398,6 +418,8 @@ constexpr Lowering kLowerings[] = {
     {"pad", lower_pad, kPlain | kComplex},
     {"gather", lower_gather, kPlain | kComplex},
     {"tract_core_gather", lower_gather, kPlain | kComplex},
+    {"tract_core_gather_elements", lower_gather_elements, kPlain | kComplex},
+    {"tract_core_gather_nd", lower_gather_nd, kPlain | kComplex},
     {"tract_core_cast", lower_cast, kPlain},
     {"nnefrun_dims", lower_dims, kI64},
     {"tract_core_range", lower_range, kI64},

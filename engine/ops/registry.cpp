@@ -80,7 +80,7 @@ struct Registry {
     std::unordered_map<std::string_view, const Lowering*> lowerings;
     for (const auto theme :
          {elementwise_lowerings(), linear_lowerings(), move_lowerings(), reduce_lowerings(),
-          attention_lowerings(), resample_lowerings(), recurrent_lowerings()}) {
+          attention_lowerings(), resample_lowerings(), recurrent_lowerings(), loop_lowerings()}) {
       for (const Lowering& lowering : theme) lowerings.emplace(lowering.op, &lowering);
     }
     for (const auto family : families()) {

@@ -59,6 +59,7 @@ PlanView Plan::view() const {
   v.parameters = table(parameters);
   v.inputs = table(inputs);
   v.outputs = table(outputs);
+  v.bodies = table(body_views);
   v.symbol_count = static_cast<uint32_t>(symbols.size());
   v.constant_count = static_cast<uint32_t>(constants.size());
   return v;
@@ -67,6 +68,7 @@ PlanView Plan::view() const {
 size_t Plan::constant_bytes() const {
   size_t bytes = 0;
   for (const Tensor& constant : constants) bytes += constant.byte_size();
+  for (const auto& body : bodies) bytes += body->constant_bytes();
   return bytes;
 }
 
@@ -121,6 +123,7 @@ std::optional<Plan> PlanBuilder::build(const Graph& graph, std::string* why, con
 
 void PlanBuilder::lower_node() {
   const Node& node = graph_.node(node_);
+  why_evaluated_.clear();
   // An input or a variable, or what an earlier node's lowering computed along with its own results.
   if (values_.count({node_, 0}) != 0 && begun_.count(node_) == 0) return;
   if (node.facts.size() == 1 && node.facts[0].constant) return;  // taken when a step asks for it
@@ -182,6 +185,12 @@ uint32_t PlanBuilder::add_value(DataType dtype, Storage storage, uint32_t index,
   plan_.dims.insert(plan_.dims.end(), extents.begin(), extents.end());
   plan_.values.push_back(value);
   return static_cast<uint32_t>(plan_.values.size() - 1);
+}
+
+uint32_t PlanBuilder::body(std::shared_ptr<const Plan> plan) {
+  plan_.body_views.push_back({plan->view(), plan->constant_data.data()});
+  plan_.bodies.push_back(std::move(plan));
+  return static_cast<uint32_t>(plan_.bodies.size() - 1);
 }
 
 uint32_t PlanBuilder::value_of(Outlet outlet) {
@@ -455,7 +464,7 @@ void PlanBuilder::evaluate_step(uint32_t index) {
     }
   }
   for (uint32_t r = 0; r < node.facts.size(); ++r) outputs.push_back(result(index, r));
-  step(StepKind::evaluate, inputs, outputs);
+  add_step(StepKind::evaluate, inputs, outputs, nullptr, 0, why_evaluated_);
 }
 
 void PlanBuilder::compute_lives() {

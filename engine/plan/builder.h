@@ -36,9 +36,11 @@ struct Plan {
   std::vector<uint32_t> inputs;   // the graph's inputs, then one for each updated variable
   std::vector<uint32_t> outputs;  // the graph's outputs, then one for each update
   std::vector<std::string> symbols;
-  std::vector<Tensor> constants;                // weights as the steps want them (packed)
-  std::vector<const std::byte*> constant_data;  // of each, for the Runtime
-  std::vector<std::string> step_notes;          // for profiles: "conv 3x3 s2 32->64", may be empty
+  std::vector<Tensor> constants;                    // weights as the steps want them (packed)
+  std::vector<const std::byte*> constant_data;      // of each, for the Runtime
+  std::vector<std::string> step_notes;              // for profiles: "conv 3x3 s2 32->64", may be empty
+  std::vector<std::shared_ptr<const Plan>> bodies;  // of loops
+  std::vector<PlanBody> body_views;                 // of each, for the Runtime
 
   PlanView view() const;
   size_t constant_bytes() const;
@@ -102,6 +104,10 @@ class PlanBuilder {
   uint32_t temporary(DataType dtype, const DimShape& shape);
   // A constant that the steps need (a packed weight, a table).
   uint32_t constant(Tensor value);
+  // A plan that one of the steps will run; its index among the plan's bodies.
+  uint32_t body(std::shared_ptr<const Plan> plan);
+  // Why the node at hand is going to be evaluated, for people; a lowering says so before it declines.
+  void decline(std::string why) { why_evaluated_ = std::move(why); }
   // Index of the size expression that computes the Dim.
   uint32_t size(const Dim& dim);
   // Appends a step. P is a struct of step_parameters.h, trivially copyable.
@@ -161,6 +167,7 @@ class PlanBuilder {
   bool blocked_ = false;                    // the node at hand is lowered in the blocked layout
   std::unordered_map<std::string, uint32_t> sizes_;
   uint32_t node_ = 0;
+  std::string why_evaluated_;
 };
 
 }  // namespace nnefrun

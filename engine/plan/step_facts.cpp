@@ -89,6 +89,8 @@ std::string operation_of(const StepContext& c) {
     case StepKind::attention: return "attention_f32_f32";
     case StepKind::resample: return "resample_f32_f32";
     case StepKind::recurrent: return "matmul_f32_f32_f32";  // by far the longer part
+    case StepKind::deconv: return "matmul_f32_f32_f32";
+    case StepKind::rope: return "rope_f32_f32_f32";
     default: return {};
   }
 }
@@ -117,6 +119,8 @@ StepFacts step_facts(const StepContext& c) {
       facts.bytes_read = facts.bytes_written = moved_bytes(c, c.as<CopyParameters>());
       break;
     case StepKind::pad: facts.bytes_read = moved_bytes(c, c.as<PadParameters>().copy); break;
+    case StepKind::gather_elements:
+    case StepKind::gather_nd:
     case StepKind::gather: facts.bytes_read = bytes_of(*c.inputs[1]) + facts.bytes_written; break;
     case StepKind::attention: {  // heads lie between others in wider rows
       const auto& p = c.as<AttentionParameters>();

@@ -155,6 +155,62 @@ std::optional<Patch> sdpa_of_repeated(const RewriteContext& c) {
   return replace_by(std::string(node.op->name), inputs, node.attributes, node.input_counts);
 }
 
+// ---- rotary embedding ----
+
+// What is turned when a wire is (-second half, first half) of it along the last axis.
+std::optional<Outlet> turned(const RewriteContext& c, Outlet outlet) {
+  const Node* joined = c.producer(outlet, "concat");
+  const int last = c.fact(outlet).rank() - 1;
+  if (joined == nullptr || joined->inputs.size() != 2 || c.read(*joined).integer("axis") != last)
+    return std::nullopt;
+  const Node* negated = c.producer(joined->inputs[0], "neg");
+  const Dim& width = c.fact(outlet).shape.back();
+  if (negated == nullptr || !width.is_constant() || width.value() % 2 != 0) return std::nullopt;
+  const auto half = [&](Outlet part, int64_t begin) -> const Node* {
+    const Node* slice = c.producer(part, "nnefrun_slice");
+    if (slice == nullptr) return nullptr;
+    const NodeReader r = c.read(*slice);
+    const auto from = r.dims("begin"), length = r.dims("length");
+    const auto stride = r.integers("stride");
+    const bool fits = r.integers("axes") == std::vector<int64_t>{last} && from[0].is(begin) &&
+                      length[0].is(width.value() / 2) && (stride.empty() || stride[0] == 1);
+    return fits ? slice : nullptr;
+  };
+  const Node *second = half(negated->inputs[0], width.value() / 2), *first = half(joined->inputs[1], 0);
+  if (first == nullptr || second == nullptr || first->inputs[0] != second->inputs[0] ||
+      c.fact(first->inputs[0]).shape != c.fact(outlet).shape)
+    return std::nullopt;
+  return first->inputs[0];
+}
+
+// x * cos + turned(x) * sin
+std::optional<Patch> rotary(const RewriteContext& c) {
+  const Node& sum = c.node();
+  if (!is_plain_float(sum.facts[0])) return std::nullopt;
+  // cos and sin may be repeated along any axis but the last.
+  const auto fits = [&](Outlet angle) {
+    const Fact& fact = c.fact(angle);
+    const DimShape& shape = sum.facts[0].shape;
+    bool same = fact.dtype == sum.facts[0].dtype && !fact.quant && fact.shape.size() == shape.size();
+    for (size_t axis = 0; same && axis < shape.size(); ++axis)
+      same = fact.shape[axis] == shape[axis] || (fact.shape[axis].is(1) && axis + 1 < shape.size());
+    return same;
+  };
+  for (size_t side = 0; side < 2; ++side) {
+    const Node *kept = c.producer(sum.inputs[side], "mul"), *moved = c.producer(sum.inputs[1 - side], "mul");
+    if (kept == nullptr || moved == nullptr) continue;
+    for (size_t k = 0; k < 2; ++k) {
+      const auto x = turned(c, moved->inputs[k]);
+      if (!x || !c.fact(*x).same_type(sum.facts[0])) continue;
+      for (size_t own = 0; own < 2; ++own) {
+        if (kept->inputs[own] != *x || !fits(kept->inputs[1 - own]) || !fits(moved->inputs[1 - k])) continue;
+        return replace_by("tract_transformers_apply_rope", {*x, kept->inputs[1 - own], moved->inputs[1 - k]});
+      }
+    }
+  }
+  return std::nullopt;
+}
+
 constexpr Rewrite kRewrites[] = {
     {"drop-expansion", "", "f(tile(x), y) => f(x, y) for element-wise f, when broadcasting gives the same",
      drop_expansion},
@@ -165,6 +221,8 @@ constexpr Rewrite kRewrites[] = {
      matmul_of_shared},
     {"sdpa-of-repeated", "tract_transformers_sdpa",
      "sdpa(q, k repeated r times, v repeated r times) => sdpa(q, k, v)", sdpa_of_repeated},
+    {"rotary", "add", "x * cos + concat(-x_2, x_1) * sin => tract_transformers_apply_rope(x, cos, sin)",
+     rotary},
 };
 
 }  // namespace

@@ -72,6 +72,7 @@ struct Table {
   const T& operator[](uint32_t i) const { return data[i]; }
 };
 
+struct PlanBody;
 struct PlanView {
   Table<SizeExpression> expressions;
   Table<uint32_t> dims;
@@ -81,8 +82,15 @@ struct PlanView {
   Table<uint8_t> parameters;
   Table<uint32_t> inputs;   // value of each input
   Table<uint32_t> outputs;  // value of each output
+  Table<PlanBody> bodies;   // of loops; each belongs to one step
   uint32_t symbol_count = 0;
   uint32_t constant_count = 0;
+};
+
+// A plan that steps of another one run.
+struct PlanBody {
+  PlanView plan;
+  const std::byte* const* constants = nullptr;
 };
 
 }  // namespace nnefrun

@@ -5,6 +5,8 @@
 #include <cstring>
 #include <new>
 
+#include "engine/runtime/step_parameters.h"
+
 namespace nnefrun {
 
 const char* describe(StatusCode code) {
@@ -61,6 +63,8 @@ int64_t floor_of(int64_t a, int64_t b) {
 }  // namespace
 
 Runtime::~Runtime() {
+  for (uint32_t b = 0; bodies_ != nullptr && b < plan_.bodies.count; ++b) bodies_[b].~Runtime();
+  std::free(bodies_);
   std::free(block_);
   std::free(arena_);
   std::free(scratch_);
@@ -81,6 +85,8 @@ Status Runtime::create(const PlanView& plan, const std::byte* const* constants,
       return failed(StatusCode::bad_plan);
     if (plan.values[v].rank > kMaxRank) return failed(StatusCode::bad_plan);
   }
+  const Status nested = create_bodies();
+  if (!nested.ok()) return nested;
   size_t bound_bytes = 0;
   for (uint32_t s = 0; s < plan.steps.count; ++s) {
     const PlanStep& step = plan.steps[s];
@@ -124,6 +130,11 @@ Status Runtime::create(const PlanView& plan, const std::byte* const* constants,
       context.inputs = operands_ + step.first_operand;
       context.outputs = operands_ + step.first_operand + step.input_count;
       context.sizes = sizes_;
+      if (step.kind == static_cast<uint32_t>(StepKind::loop)) {
+        const uint32_t body = context.as<LoopParameters>().body;
+        if (body >= plan.bodies.count) return failed(StatusCode::bad_plan, body);
+        context.body = &bodies_[body];
+      }
       if (bound_[s].row != nullptr) {
         context.bound = bound_area;
         bound_area += (bound_[s].row->bound_size + 15) / 16 * 16;
@@ -131,6 +142,45 @@ Status Runtime::create(const PlanView& plan, const std::byte* const* constants,
     }
   }
   return {};
+}
+
+// Bodies run on the thread of their step, which is the executor's only user while it does; nobody looks
+// inside.
+Status Runtime::create_bodies() {
+  if (plan_.bodies.count == 0) return {};
+  bodies_ = static_cast<Runtime*>(std::malloc(plan_.bodies.count * sizeof(Runtime)));
+  if (bodies_ == nullptr) {
+    plan_.bodies.count = 0;
+    return failed(StatusCode::out_of_memory);
+  }
+  for (uint32_t b = 0; b < plan_.bodies.count; ++b) new (bodies_ + b) Runtime();
+  RuntimeOptions inside;
+  inside.executor = options_.executor;
+  inside.memory_limit = options_.memory_limit;
+  inside.fixed_memory = options_.fixed_memory;
+  for (uint32_t b = 0; b < plan_.bodies.count; ++b) {
+    const PlanBody& body = plan_.bodies[b];
+    const Status status = bodies_[b].create(body.plan, body.constants, inside);
+    if (!status.ok()) return status;
+  }
+  return {};
+}
+
+size_t Runtime::body_bytes() const {
+  size_t bytes = 0;
+  for (uint32_t b = 0; b < plan_.bodies.count; ++b)
+    bytes += bodies_[b].arena_bytes() + bodies_[b].scratch_bytes();
+  return bytes;
+}
+size_t Runtime::arena_bytes() const {
+  size_t bytes = arena_capacity_;
+  for (uint32_t b = 0; b < plan_.bodies.count; ++b) bytes += bodies_[b].arena_bytes();
+  return bytes;
+}
+size_t Runtime::scratch_bytes() const {
+  size_t bytes = scratch_capacity_;
+  for (uint32_t b = 0; b < plan_.bodies.count; ++b) bytes += bodies_[b].scratch_bytes();
+  return bytes;
 }
 
 Status Runtime::evaluate_sizes(const int64_t* symbols) {
@@ -284,6 +334,11 @@ Status Runtime::bind_steps() {
   }
   scratch_slice_ = (scratch_slice_ + kArenaAlignment - 1) / kArenaAlignment * kArenaAlignment;
   scratch_needed = std::max(scratch_needed, scratch_slice_ * options_.executor.workers);
+  const size_t nested = body_bytes();
+  if (nested > 0 && arena_capacity_ + scratch_needed + nested > options_.memory_limit) {
+    return failed(StatusCode::memory_limit, static_cast<int64_t>(arena_capacity_ + scratch_needed + nested),
+                  static_cast<int64_t>(options_.memory_limit));
+  }
   if (scratch_needed > scratch_capacity_) {
     if (scratch_needed > options_.memory_limit - std::min(arena_capacity_, options_.memory_limit)) {
       return failed(StatusCode::memory_limit, static_cast<int64_t>(arena_capacity_ + scratch_needed),
@@ -403,6 +458,10 @@ Status Runtime::run(const std::byte* const* inputs) {
   return {};
 }
 
-size_t Runtime::arena_lower_bound() const { return largest_live_set(buffers_, plan_.values.count); }
+size_t Runtime::arena_lower_bound() const {
+  size_t bytes = largest_live_set(buffers_, plan_.values.count);
+  for (uint32_t b = 0; b < plan_.bodies.count; ++b) bytes += bodies_[b].arena_lower_bound();
+  return bytes;
+}
 
 }  // namespace nnefrun

@@ -76,8 +76,9 @@ class Runtime {
   // What a step saw when it was bound, for profiles.
   const StepContext& step_context(uint32_t step) const { return bound_[step].context; }
 
-  size_t arena_bytes() const { return arena_capacity_; }
-  size_t scratch_bytes() const { return scratch_capacity_; }
+  // With those of the bodies of loops.
+  size_t arena_bytes() const;
+  size_t scratch_bytes() const;
   // The least that any arena could have for the reserved sizes.
   size_t arena_lower_bound() const;
 
@@ -102,6 +103,8 @@ class Runtime {
   void run_part(const BoundStep& bound, int64_t begin, int64_t end, uint32_t worker);
   void point_views();
   uint32_t root_of(uint32_t value) const;
+  Status create_bodies();
+  size_t body_bytes() const;
 
   PlanView plan_;
   const std::byte* const* constants_ = nullptr;
@@ -118,6 +121,7 @@ class Runtime {
   size_t* offsets_ = nullptr;    // where each value begins in the bytes of its root
   size_t* ends_ = nullptr;       // and where it ends
   Failure* failures_ = nullptr;  // one for each worker
+  Runtime* bodies_ = nullptr;    // one for each of the plan's
   std::byte* arena_ = nullptr;
   size_t arena_capacity_ = 0;
   std::byte* scratch_ = nullptr;

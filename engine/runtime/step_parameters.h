@@ -132,6 +132,25 @@ struct GatherParameters {
   uint8_t wrap = 0;
 };
 
+// gather_elements: inputs {data, indices (i64)}; negative indices count from the end of `axis`.
+struct GatherElementsParameters {
+  uint32_t axis = 0;
+};
+
+// gather_nd: inputs {data, positions (i64) [.., length]}; positions begin at axis `batch`.
+struct GatherNdParameters {
+  uint32_t batch = 0;
+};
+
+// deconv: inputs {x, packed filter, bias?}; plain layout, at most three spatial axes.
+struct DeconvParameters {
+  uint8_t has_bias = 0;
+  int64_t groups = 1;
+  int64_t filter[3] = {1, 1, 1}, stride[3] = {1, 1, 1}, dilation[3] = {1, 1, 1};
+  SizeIndex pad_before[3] = {};
+  int32_t packed_mr = 0, packed_nr = 0;
+};
+
 // sizes: writes the values of size expressions as i64.
 struct SizesParameters {
   uint32_t count = 0;
@@ -172,6 +191,31 @@ struct RecurrentParameters {
   int32_t packed_nr = 0;
   int64_t hidden = 0;
   int64_t second = 0;
+};
+
+// loop: runs a body once for each chunk of the inputs that are cut. inputs: one for each input of the body;
+// outputs: one for each entry of `outputs`. Chunks are counted in cells of their axis, negative ones from the
+// end to the start.
+inline constexpr uint32_t kMaxLoopInputs = 32, kMaxLoopOutputs = 16, kMaxLoopSymbols = 8;
+enum class LoopInputKind : uint8_t { scan = 0, full = 1, state = 2 };
+struct LoopInput {
+  LoopInputKind kind = LoopInputKind::full;
+  uint8_t axis = 0;
+  uint16_t next = 0;  // of a state: the body's result that is its next value
+  int64_t chunk = 0;
+};
+struct LoopOutput {
+  uint16_t result = 0;  // of the body
+  uint8_t is_full = 0;  // all chunks joined along the axis, else the last one
+  uint8_t axis = 0;
+  int64_t chunk = 0;
+};
+struct LoopParameters {
+  uint32_t body = 0;  // into PlanView::bodies
+  uint32_t input_count = 0, output_count = 0, symbol_count = 0;
+  SizeIndex symbols[kMaxLoopSymbols] = {};  // values of the body's symbols, in its order
+  LoopInput inputs[kMaxLoopInputs];
+  LoopOutput outputs[kMaxLoopOutputs];
 };
 
 // resample: inputs {x, index (i32), weights? (f32), first? (i32)}, see kernels::ResampleAxis; `first` when

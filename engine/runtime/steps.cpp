@@ -10,7 +10,8 @@ const StepRow* step_row(uint32_t kind) {
       &kCopyStep,   &kUnaryStep,       &kBinaryStep,     &kMatmulStep,     &kConvStep,
       &kPoolStep,   &kReduceStep,      &kSoftmaxStep,    &kNormalizeStep,  &kGatherStep,
       &kCastStep,   &kSelectStep,      &kPadStep,        &kSizesStep,      &kBlockedConvStep,
-      &kRepackStep, &kBlockedPoolStep, &kBlockedSumStep, &kBlockedGateStep, &kRecurrentStep};
+      &kRepackStep, &kBlockedPoolStep, &kBlockedSumStep, &kBlockedGateStep, &kRecurrentStep,
+      &kLoopStep,   &kGatherElementsStep, &kGatherNdStep, &kDeconvStep, &kRopeStep};
   static const StepRow* const kRowsFrom30[] = {&kAttentionStep, &kResampleStep, &kIntegerStep, &kRangeStep,
                                                 &kSelectItemsStep};
   static_assert(30 + std::size(kRowsFrom30) == kStepKindCount);

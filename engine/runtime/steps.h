@@ -34,7 +34,12 @@ enum class StepKind : uint32_t {
   blocked_sum = 18,
   blocked_gate = 19,
   recurrent = 20,
-  // 21 to 29 are free
+  loop = 21,
+  gather_elements = 22,
+  gather_nd = 23,
+  deconv = 24,
+  rope = 25,
+  // 26 to 29 are free
   attention = 30,
   resample = 31,
   integer = 32,
@@ -42,6 +47,8 @@ enum class StepKind : uint32_t {
   select_items = 34,  // of any type but f32
 };
 inline constexpr uint32_t kStepKindCount = 35;  // one more than the largest
+
+class Runtime;
 
 // What a step sees. Views have their final shapes when bind runs and their data when run does.
 struct StepContext {
@@ -52,6 +59,7 @@ struct StepContext {
   const int64_t* sizes = nullptr;  // the evaluated size expressions
   void* bound = nullptr;           // bound_size bytes that bind fills and run reads
   std::byte* scratch = nullptr;    // as many bytes as bind asked for, 64-byte aligned; undefined content
+  Runtime* body = nullptr;         // of a loop
 
   template <class P>
   const P& as() const {
@@ -88,6 +96,7 @@ const StepRow* step_row(uint32_t kind);
 extern const StepRow kCopyStep, kUnaryStep, kBinaryStep, kMatmulStep, kConvStep, kPoolStep, kReduceStep,
     kSoftmaxStep, kNormalizeStep, kGatherStep, kCastStep, kSelectStep, kPadStep, kSizesStep, kBlockedConvStep,
     kRepackStep, kBlockedPoolStep, kBlockedSumStep, kBlockedGateStep, kAttentionStep, kResampleStep,
-    kIntegerStep, kRangeStep, kSelectItemsStep, kRecurrentStep;
+    kIntegerStep, kRangeStep, kSelectItemsStep, kRecurrentStep, kLoopStep, kGatherElementsStep, kGatherNdStep,
+    kDeconvStep, kRopeStep;
 
 }  // namespace nnefrun

@@ -6,6 +6,7 @@
 #include "engine/runtime/step_parameters.h"
 #include "engine/runtime/steps.h"
 #include "kernels/attention/attention.h"
+#include "kernels/rope/rope.h"
 
 namespace nnefrun {
 namespace {
@@ -85,8 +86,55 @@ Status attention_run(const StepContext& c, int64_t begin, int64_t end) {
   return {};
 }
 
+struct BoundRope {
+  int64_t half;
+  int64_t strides[2][kMaxRank];  // of cos and sin, in items; 0 where they are repeated
+};
+
+Status rope_bind(StepContext& c, size_t*) {
+  auto& bound = *static_cast<BoundRope*>(c.bound);
+  const View& x = *c.inputs[0];
+  if (x.rank < 1) return failed(StatusCode::bad_plan);
+  const int64_t width = x.dims[x.rank - 1];
+  if (width % 2 != 0) return failed(StatusCode::shape_mismatch, width);
+  bound.half = width / 2;
+  for (int k = 0; k < 2; ++k) {
+    const View& turn = *c.inputs[1 + k];
+    if (turn.rank != x.rank || turn.dims[x.rank - 1] != width) return failed(StatusCode::shape_mismatch);
+    for (int i = 0; i + 1 < x.rank; ++i) {
+      if (turn.dims[i] != x.dims[i] && turn.dims[i] != 1)
+        return failed(StatusCode::shape_mismatch, turn.dims[i]);
+      bound.strides[k][i] = turn.dims[i] == 1 ? 0 : turn.strides[i] / static_cast<int64_t>(sizeof(float));
+    }
+  }
+  return {};
+}
+StepParts rope_parts(const StepContext& c) {
+  const auto& bound = *static_cast<BoundRope*>(c.bound);
+  const int64_t items = c.inputs[0]->size();
+  return {bound.half == 0 ? 0 : items / (2 * bound.half), cost_of_items(items)};
+}
+Status rope_run(const StepContext& c, int64_t begin, int64_t end) {
+  const auto& bound = *static_cast<BoundRope*>(c.bound);
+  const auto& kernel = kernels::choose_rope();
+  const View& x = *c.inputs[0];
+  for (int64_t row = begin; row < end; ++row) {
+    int64_t rest = row, offsets[2] = {0, 0};
+    for (int axis = x.rank - 2; axis >= 0; --axis) {
+      const int64_t at = rest % x.dims[axis];
+      rest /= x.dims[axis];
+      for (int k = 0; k < 2; ++k) offsets[k] += at * bound.strides[k][axis];
+    }
+    kernel.row(bound.half, floats(&x) + row * 2 * bound.half, floats(c.inputs[1]) + offsets[0],
+               floats(c.inputs[2]) + offsets[1],
+               reinterpret_cast<float*>(c.outputs[0]->data) + row * 2 * bound.half);
+  }
+  return {};
+}
+
 }  // namespace
 
+const StepRow kRopeStep = {"rope", sizeof(BoundRope), rope_bind, nullptr, rope_parts, rope_run};
 const StepRow kAttentionStep = {
     "attention", sizeof(kernels::AttentionShape), attention_bind, nullptr, attention_parts, attention_run};
 

@@ -1,0 +1,3 @@
+#define NNEFRUN_ISA avx2
+#include "kernels/vec/avx2.h"
+#include "kernels/rope/body.h"

@@ -1,0 +1,3 @@
+#define NNEFRUN_ISA avx512
+#include "kernels/vec/avx512.h"
+#include "kernels/rope/body.h"

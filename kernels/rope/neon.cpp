@@ -1,0 +1,3 @@
+#define NNEFRUN_ISA neon
+#include "kernels/vec/neon.h"
+#include "kernels/rope/body.h"
