@@ -68,6 +68,10 @@ std::optional<double> scan_macs(const Graph& graph, const Node& node, const Node
   return body * iterations;
 }
 
+bool is_cell(std::string_view op) {
+  return op == "nnefrun_lstm" || op == "nnefrun_gru" || op == "nnefrun_rnn";
+}
+
 std::optional<double> known_macs(const Graph& graph, const Node& node, const SymbolValues& symbols) {
   const std::string_view op = node.op->name;
   const Signature& signature = signature_of(node.op);
@@ -97,6 +101,7 @@ std::optional<double> known_macs(const Graph& graph, const Node& node, const Sym
     if (x.size() < 2) return std::nullopt;
     return volume(*output) * x[x.size() - (transposed ? 2 : 1)];
   }
+  if (is_cell(op) && w.size() == 2) return volume(x) * w[1];
   if (contains(op, "linear") && w.size() == 2 && output->size() >= 2) return volume(*output) * w[1];
   return std::nullopt;
 }
@@ -107,7 +112,7 @@ bool counts_macs(const OpDef& op) {
   for (const std::string_view part : {"conv", "matmul", "linear", "einsum", "scan", "sdpa"}) {
     if (contains(op.name, part)) return true;
   }
-  return false;
+  return is_cell(op.name);
 }
 
 std::optional<double> macs_of(const Graph& graph, const Node& node, const SymbolValues& symbols) {

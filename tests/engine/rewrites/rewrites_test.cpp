@@ -78,7 +78,9 @@ class Canonical {
       out_.outputs.push_back({visit(output.outlet), output.name});
     for (const auto& update : graph.updates) {
       const Outlet variable = visit(update.first);
-      out_.updates.emplace_back(variable, visit(update.second));
+      Outlet next = update.second;
+      if (graph.node(next).op->name == "copy") next = graph.node(next).inputs[0];  // that `update` reads as
+      out_.updates.emplace_back(variable, visit(next));
     }
   }
   std::string text() const { return print_graph(out_).text; }
