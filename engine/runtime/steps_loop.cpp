@@ -63,12 +63,16 @@ Status loop_bind(StepContext& c, size_t* scratch) {
       const int64_t extent = whole.dims[input.axis], chunk = magnitude(input.chunk);
       if (bound.iterations < 0) bound.iterations = extent / chunk + (extent % chunk != 0 ? 1 : 0);
       bound.chunks[i] = reserve(bytes_of(inner));
-    } else if (input.kind == LoopInputKind::state) {
-      if (!fits(inner, c.body->output(input.next), -1)) return failed(StatusCode::shape_mismatch, i);
-      for (size_t& at : bound.states[i]) at = reserve(bytes_of(inner));
     }
   }
   if (bound.iterations < 0) return failed(StatusCode::bad_plan);
+  for (uint32_t i = 0; i < p.input_count && bound.iterations > 1;
+       ++i) {  // a single iteration hands nothing on
+    if (p.inputs[i].kind != LoopInputKind::state) continue;
+    const View& inner = c.body->input(i);
+    if (!fits(inner, c.body->output(p.inputs[i].next), -1)) return failed(StatusCode::shape_mismatch, i);
+    for (size_t& at : bound.states[i]) at = reserve(bytes_of(inner));
+  }
   for (uint32_t k = 0; k < p.output_count; ++k) {
     const LoopOutput& output = p.outputs[k];
     const View &whole = *c.outputs[k], &inner = c.body->output(output.result);
@@ -161,7 +165,7 @@ Status loop_run(const StepContext& c) {
         copy_bytes(c.outputs[k]->data, inner.data, bytes_of(inner));
       }
     }
-    for (uint32_t i = 0; i < p.input_count; ++i) {
+    for (uint32_t i = 0; i < p.input_count && iteration + 1 < bound.iterations; ++i) {
       if (p.inputs[i].kind != LoopInputKind::state) continue;
       const View& next = c.body->output(p.inputs[i].next);
       std::byte* to = c.scratch + bound.states[i][iteration % 2];

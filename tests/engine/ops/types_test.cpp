@@ -56,9 +56,9 @@ const std::map<std::string, Sample, std::less<>>& samples() {
       {"tract_transformers_causal_conv1d_update", {"input[1,2,3] weight[2,4] initial_state[1,2,4]"}},
       {"tract_transformers_gdn_recurrent",
        {"query[1,2,3,4] key[1,2,3,4] value[1,2,3,4] log_decay[1,2,3] beta[1,2,3] initial_state[1,3,4,4]"}},
-      {"nnefrun_lstm", {"x[2,1,12] R[12,3] h[1,3] c[1,3] bias[12]"}},
-      {"nnefrun_gru", {"x[2,1,9] R[9,3] h[1,3] bias[9]"}},
-      {"nnefrun_rnn", {"x[2,1,3] R[3,3] h[1,3] bias[3]"}},
+      {"nnefrun_lstm", {"x[2,1,12] R![12,3] h[1,3] c[1,3] bias[12]"}},
+      {"nnefrun_gru", {"x[2,1,9] R![9,3] h[1,3] bias[9]"}},
+      {"nnefrun_rnn", {"x[2,1,3] R![3,3] h[1,3] bias[3]"}},
       {"tract_moe_ffn", {"x[3,4] wg[2,4] w1[2,4,5] w2[2,5,4] w3[2,4,5]", "k = 1"}},
       // Products and convolutions.
       {"matmul", {"A[2,3] B[3,4]"}},

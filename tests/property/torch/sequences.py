@@ -242,6 +242,34 @@ def recurrent(family):
         )
 
 
+def cells(family):
+    """Cells over time, whose inputs are multiplied already: the input weights of PyTorch's are the identity."""
+    for dtype in (f32, f64, f16):
+        for time, rows, hidden, reverse in [(1, 1, 4, False), (5, 1, 3, False), (4, 3, 2, True), (3, 2, 17, False)]:
+            for kind in ("lstm", "gru", "rnn_tanh", "rnn_relu"):
+                gates = {"lstm": 4, "gru": 3}.get(kind, 1)
+                net = {"lstm": torch.nn.LSTM, "gru": torch.nn.GRU}.get(kind, torch.nn.RNN)
+                net = net(gates * hidden, hidden, **({"nonlinearity": kind[4:]} if gates == 1 else {}))
+                x, h, c = (noise(d, dtype) for d in ([time, rows, gates * hidden], [rows, hidden], [rows, hidden]))
+                r, b = noise([gates * hidden, hidden], dtype) * 0.5, noise([gates * hidden], dtype) * 0.5
+                eye = torch.eye(gates * hidden, dtype=f64)
+                for parameter, value in zip(net.parameters(), (eye, up(r), torch.zeros(gates * hidden, dtype=f64), up(b))):
+                    parameter.data = value
+                first = (up(h)[None], up(c)[None]) if kind == "lstm" else up(h)[None]
+                with torch.no_grad():
+                    y, last = net(up(x.flip(0) if reverse else x), first)
+                y = y.flip(0) if reverse else y
+                row = "nnefrun_" + kind[:4].rstrip("_")
+                more = ", reverse = true" if reverse else ""
+                more += f", activation = '{kind[4:]}'" if gates == 1 else ""
+                if kind == "lstm":
+                    text = f"(y0, y1, y2) = {row}(x0, x1, x2, x3, x4{more});"
+                    xs, ys = [x, Constant(r), h, c, Constant(b)], [y, last[0][0], last[1][0]]
+                else:
+                    text, xs, ys = f"(y0, y1) = {row}(x0, x1, x2, x3{more});", [x, Constant(r), h, Constant(b)], [y, last[0]]
+                family.add(row, text, xs, ys, 32, scale=1.0)
+
+
 def transforms(family):
     for dtype in (f32, f64, f16):
         for dims, axis in [
@@ -303,7 +331,7 @@ def transforms(family):
 
 
 def families():
-    for name, generate in {"attention": attention, "recurrent": recurrent, "transforms": transforms}.items():
+    for name, generate in {"attention": attention, "recurrent": recurrent, "transforms": transforms, "cells": cells}.items():
         family = Family(name)
         generate(family)
         yield family
