@@ -91,7 +91,7 @@ TEST_CASE("flags may come before or after the model and the verb", "[cli]") {
   for (const std::vector<std::string>& words : {std::vector<std::string>{"run", "add", "--input", "x.npy"},
                                                 {"--input", "x.npy", "add"},
                                                 {"--input=x.npy", "run", "add"},
-                                                {"--threads", "2", "run", "add", "-i", "x.npy"},
+                                                {"--threads", "1", "run", "add", "-i", "x.npy"},
                                                 {"run", "--input", "x=x.npy", "add"},
                                                 {"--no-optimize", "add", "--input", "x.npy"},
                                                 {"add/graph.nnef", "--input", "x.npy"},
