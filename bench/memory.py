@@ -45,7 +45,7 @@ def bench(options, folder, *more):
 
 def networks(folders):
     for folder in folders:
-        found = [os.path.dirname(f) for f in glob.glob(os.path.join(folder, "**", "model.nnef.tgz"), recursive=True)]
+        found = [path for path, _, files in os.walk(folder, followlinks=True) if "model.nnef.tgz" in files]
         for path in sorted(found):
             yield os.path.relpath(path, folder) if path != folder else os.path.basename(path), path
 
