@@ -9,4 +9,6 @@ constexpr int kMr = 6, kVectors = 2, kMc = 120, kKc = 384, kNc = 512;
 }  // namespace
 }  // namespace nnefrun::kernels
 
+#include "kernels/matmul/x86_loops.h"
+
 #include "kernels/matmul/body.h"

@@ -11,6 +11,7 @@ namespace nnefrun::kernels {
 struct MatmulBlock {
   int64_t m = 0, n = 0, k = 0;
   const float* a = nullptr;  // panels of mr rows: the next panel is k * mr items on
+  int64_t a_row_stride = 0;  // not 0: no panels but rows, contiguous along p, so many items apart
   const float* b = nullptr;  // panels of nr columns
   int64_t b_step = 0;        // items from p to p + 1: nr when packed, the row stride when read in place
   int64_t b_panel = 0;       // items from one panel to the next: k * nr when packed, nr in place

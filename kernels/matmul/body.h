@@ -25,9 +25,11 @@ using Loops = PlainLoops;
 #endif
 
 constexpr int kNr = kVectors * kLanes;
+constexpr int64_t kNearItems = 160 << 10;
 
 struct Tile {
   const float* a;
+  int64_t a_row_stride;  // of rows in place
   const float* b;
   int64_t b_step;
   int64_t k;
@@ -37,6 +39,7 @@ struct Tile {
   bool load_c;
   const Epilogue* epilogue;
   int64_t row, column;
+  Ahead ahead;
 };
 
 template <int kGroup, int kRows, int kCols, int kLane>
@@ -56,18 +59,27 @@ NNEFRUN_INLINE void step_groups(V (&acc)[kRows][kCols], const V (&b)[kCols], con
   }
 }
 
-// kRows x kCols vectors of C. kMasked: the last vector of B is read in place and holds only `tail` lanes.
-template <int kRows, int kCols, bool kMasked>
+// kRows x kCols vectors of C. kInPlace: A is rows, not panels. kMasked: the last vector of B is read in place
+// and holds only `tail` lanes.
+template <int kRows, int kCols, bool kInPlace, bool kMasked>
 __attribute__((noinline)) void tile(const Tile& t) {
   V acc[kRows][kCols];
   const int64_t tail = t.tail;
+  // C is wanted at the end, and may be far away
+  NNEFRUN_UNROLL
+  for (int r = 0; r < kRows; ++r) {
+    __builtin_prefetch(t.c + r * t.c_row_stride, 1);
+    if (kCols * kLanes > kCacheLine) __builtin_prefetch(t.c + r * t.c_row_stride + kCacheLine, 1);
+  }
   int64_t done = 0;
   if constexpr (kMasked) {
     clear_sums(acc);
+  } else if constexpr (kInPlace) {
+    done = Loops::tile_of_rows(acc, t.a, t.a_row_stride, t.b, t.b_step, t.k, t.ahead);
   } else {
-    done = Loops::tile(acc, t.a, t.b, t.b_step, t.k);
+    done = Loops::tile(acc, t.a, t.b, t.b_step, t.k, t.ahead);
   }
-  const float* a = t.a + done * kMr;
+  const float* a = t.a + done * (kInPlace ? 1 : kMr);
   const float* b = t.b + done * t.b_step;
   for (; done < t.k; ++done) {
     V bv[kCols];
@@ -75,8 +87,18 @@ __attribute__((noinline)) void tile(const Tile& t) {
     for (int v = 0; v < kCols; ++v) {
       bv[v] = kMasked && v + 1 == kCols ? vload_n(b + v * kLanes, tail) : vload(b + v * kLanes);
     }
-    step_groups<0, kRows, kCols>(acc, bv, a);
-    a += kMr;
+    if constexpr (kInPlace) {
+      NNEFRUN_UNROLL
+      for (int r = 0; r < kRows; ++r) {
+        const V item = vset(a[r * t.a_row_stride]);
+        NNEFRUN_UNROLL
+        for (int v = 0; v < kCols; ++v) acc[r][v] = vfma(bv[v], item, acc[r][v]);
+      }
+      ++a;
+    } else {
+      step_groups<0, kRows, kCols>(acc, bv, a);
+      a += kMr;
+    }
     b += t.b_step;
   }
   float* c = t.c;
@@ -174,46 +196,115 @@ __attribute__((noinline)) void tile(const Tile& t) {
 }
 
 using TileFunction = void (*)(const Tile&);
-template <int kRows, bool kMasked>
+template <int kRows, bool kInPlace, bool kMasked>
 constexpr TileFunction tile_of(int cols) {
   if constexpr (kVectors == 3) {
-    if (cols == 3) return tile<kRows, 3, kMasked>;
+    if (cols == 3) return tile<kRows, 3, kInPlace, kMasked>;
   }
-  return cols == 2 ? tile<kRows, 2, kMasked> : tile<kRows, 1, kMasked>;
+  return cols == 2 ? tile<kRows, 2, kInPlace, kMasked> : tile<kRows, 1, kInPlace, kMasked>;
 }
-template <bool kMasked, int... kRow>
+template <bool kInPlace, bool kMasked, int... kRow>
 struct TileRows {
-  static constexpr TileFunction functions[][3] = {
-      {tile_of<kRow + 1, kMasked>(1), tile_of<kRow + 1, kMasked>(2), tile_of<kRow + 1, kMasked>(3)}...};
+  static constexpr TileFunction functions[][3] = {{tile_of<kRow + 1, kInPlace, kMasked>(1),
+                                                   tile_of<kRow + 1, kInPlace, kMasked>(2),
+                                                   tile_of<kRow + 1, kInPlace, kMasked>(3)}...};
 };
-template <bool kMasked, int kCount, int... kRow>
-struct MakeTileRows : MakeTileRows<kMasked, kCount - 1, kCount - 1, kRow...> {};
-template <bool kMasked, int... kRow>
-struct MakeTileRows<kMasked, 0, kRow...> : TileRows<kMasked, kRow...> {};
+template <bool kInPlace, bool kMasked, int kCount, int... kRow>
+struct MakeTileRows : MakeTileRows<kInPlace, kMasked, kCount - 1, kCount - 1, kRow...> {};
+template <bool kInPlace, bool kMasked, int... kRow>
+struct MakeTileRows<kInPlace, kMasked, 0, kRow...> : TileRows<kInPlace, kMasked, kRow...> {};
 
-void matmul_block(const MatmulBlock& block) {
+template <bool kInPlace>
+NNEFRUN_INLINE const TileFunction (&tiles_of(bool masked))[kMr][3] {
+  return masked ? MakeTileRows<kInPlace, true, kMr>::functions
+                : MakeTileRows<kInPlace, false, kMr>::functions;
+}
+
+// Columns [j, j + kNr) of the block.
+struct Panel {
+  int cols;  // vectors
+  bool masked;
+};
+NNEFRUN_INLINE Panel enter_panel(const MatmulBlock& block, int64_t j, Tile& t) {
+  const int64_t width = block.n - j < kNr ? block.n - j : kNr;
+  const int cols = static_cast<int>((width + kLanes - 1) / kLanes);
+  t.tail = width - (cols - 1) * kLanes;
+  t.b = block.b + j / kNr * block.b_panel;
+  t.column = block.column + j;
+  return {cols, block.b_in_place && t.tail != kLanes};
+}
+// Rows in place are dealt out evenly: the first `wider` tiles have one more. Panels are as they are.
+struct RowTiles {
+  int64_t count, least, wider;
+};
+template <bool kInPlace>
+NNEFRUN_INLINE RowTiles row_tiles(const MatmulBlock& block) {
+  const int64_t count = (block.m + kMr - 1) / kMr;
+  if (!kInPlace) return {count, kMr, 0};
+  return {count, block.m / count, block.m % count};
+}
+template <bool kInPlace>
+NNEFRUN_INLINE int64_t enter_rows(const MatmulBlock& block, const RowTiles& tiles, int64_t q, Tile& t) {
+  const int64_t i = kInPlace ? q * tiles.least + (q < tiles.wider ? q : tiles.wider) : q * kMr;
+  t.a = block.a + i * (kInPlace ? block.a_row_stride : block.k);
+  t.row = block.row + i;
+  t.c = block.c + i * block.c_row_stride + (t.column - block.column);
+  if (kInPlace) return tiles.least + (q < tiles.wider ? 1 : 0);
+  return block.m - i < kMr ? block.m - i : kMr;
+}
+
+template <bool kInPlace>
+NNEFRUN_INLINE void matmul_tiles(const MatmulBlock& block) {
   Tile t;
   t.k = block.k;
+  t.a_row_stride = block.a_row_stride;
   t.b_step = block.b_step;
   t.c_row_stride = block.c_row_stride;
   t.load_c = block.load_c;
   t.epilogue = block.epilogue;
+  const RowTiles tiles = row_tiles<kInPlace>(block);
+  if (block.n * block.k <= kNearItems) {
+    // All of B stays in the second cache, and each tile's rows of A pass once. Those of the next tile come in
+    // meanwhile, a few with each panel.
+    const int64_t panels = (block.n + kNr - 1) / kNr, fetched = (kMr + panels - 1) / panels;
+    for (int64_t q = 0; q < tiles.count; ++q) {
+      int64_t next = 0;
+      for (int64_t j = 0; j < block.n; j += kNr, next += fetched) {
+        const Panel panel = enter_panel(block, j, t);
+        const int64_t rows = enter_rows<kInPlace>(block, tiles, q, t);
+        t.ahead = {};
+        if (kInPlace && q + 1 < tiles.count && next < rows) {
+          t.ahead = {t.a + (rows + next) * block.a_row_stride, fetched, block.a_row_stride, kTurn};
+        }
+        tiles_of<kInPlace>(panel.masked)[rows - 1][panel.cols - 1](t);
+      }
+    }
+    return;
+  }
   for (int64_t j = 0; j < block.n; j += kNr) {
-    const int64_t width = block.n - j < kNr ? block.n - j : kNr;
-    const int cols = static_cast<int>((width + kLanes - 1) / kLanes);
-    t.tail = width - (cols - 1) * kLanes;
-    t.b = block.b + j / kNr * block.b_panel;
-    t.column = block.column + j;
-    const bool masked = block.b_in_place && t.tail != kLanes;
-    const auto& functions = masked ? MakeTileRows<true, kMr>::functions : MakeTileRows<false, kMr>::functions;
-    for (int64_t i = 0; i < block.m; i += kMr) {
-      const int64_t rows = block.m - i < kMr ? block.m - i : kMr;
-      t.a = block.a + i * block.k;
-      t.c = block.c + i * block.c_row_stride + j;
-      t.row = block.row + i;
-      functions[rows - 1][cols - 1](t);
+    const Panel panel = enter_panel(block, j, t);
+    // While a panel is used the next one comes in, a slice with each tile: the far caches are too slow for a
+    // first tile that reads all of it.
+    t.ahead = {};
+    if (!block.b_in_place && j + kNr < block.n) {
+      const int64_t lines = (kTurn * kNr / kCacheLine + tiles.count - 1) / tiles.count;
+      t.ahead = {t.b + block.b_panel, lines, kCacheLine, lines * kCacheLine};
+    }
+    const auto& functions = tiles_of<kInPlace>(panel.masked);
+    for (int64_t q = 0; q < tiles.count; ++q) {
+      const int64_t rows = enter_rows<kInPlace>(block, tiles, q, t);
+      functions[rows - 1][panel.cols - 1](t);
+      t.ahead.p += t.ahead.step * (block.k / kTurn);
     }
   }
+}
+
+void matmul_block(const MatmulBlock& block) {
+  if (block.m <= 0) return;
+  if constexpr (Loops::kReadsRows) {
+    if (block.a_row_stride != 0) return matmul_tiles<true>(block);
+  }
+  matmul_tiles<false>(block);
 }
 
 // One panel whose source runs along the depth: a transpose. Where the rows are contiguous it goes by squares
@@ -458,6 +549,7 @@ const MatmulKernel NNEFRUN_MATMUL_NAME = {
     kMc,
     kKc,
     kNc,
+    Loops::kReadsRows,
     matmul_block,
     pack_a,
     pack_b,

@@ -18,15 +18,33 @@ NNEFRUN_INLINE void clear_sums(V (&acc)[kRows][kCols]) {
   }
 }
 
+constexpr int64_t kCacheLine = 16;  // items
+
+// What to fetch into the second cache meanwhile: every few steps (kTurn) the lines of `count` items that are
+// `stride` apart, the first `step` items further each time.
+struct Ahead {
+  const float* p = nullptr;
+  int64_t count = 0, stride = 0, step = 0;
+};
+constexpr int64_t kTurn = 4;
+
 struct PlainLoops {
-  static constexpr int kDotColumns = 4;  // columns that a single row is multiplied with at once
+  static constexpr bool kReadsRows = false;  // whether there is tile_of_rows
+  static constexpr int kDotColumns = 4;      // columns that a single row is multiplied with at once
   // Panels that gemv takes at once, so that enough chains are in flight.
   static constexpr int panels_at_once(int width) { return 4; }
 
   // A packed in panels of kMr, B with b_step items from p to p + 1.
   template <int kRows, int kCols>
   static NNEFRUN_INLINE int64_t tile(V (&acc)[kRows][kCols], const float* a, const float* b, int64_t b_step,
-                                     int64_t k) {
+                                     int64_t k, const Ahead& ahead) {
+    clear_sums(acc);
+    return 0;
+  }
+  // Rows of A in place, contiguous along p.
+  template <int kRows, int kCols>
+  static NNEFRUN_INLINE int64_t tile_of_rows(V (&acc)[kRows][kCols], const float* a, int64_t a_row_stride,
+                                             const float* b, int64_t b_step, int64_t k, const Ahead& ahead) {
     clear_sums(acc);
     return 0;
   }

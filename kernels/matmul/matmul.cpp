@@ -27,6 +27,10 @@ constexpr int64_t kDotDepth = 32;
 // Floats of a matrix that stays in the first caches even when it is read in narrow columns.
 constexpr int64_t kSmallMatrix = 16384;
 
+// Items after which addresses fall into the same set of the first cache again: rows of A so far apart would
+// drive each other out, and are not read in place.
+constexpr int64_t kWay = 1024;
+
 int64_t round_up(int64_t n, int64_t unit) { return (n + unit - 1) / unit * unit; }
 int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
 
@@ -52,12 +56,27 @@ void transpose_column(MatmulArgs& args) {
   }
 }
 
+// The most rows of a block of A: as many as fill what a block of the full depth would, within reason.
+int64_t most_block_rows(int64_t depth, const MatmulKernel& kernel) {
+  constexpr int64_t kMore = 4;
+  const int64_t full = static_cast<int64_t>(kernel.mc) * kernel.kc / (depth > 0 ? depth : 1);
+  return smaller(full > kernel.mc ? full : kernel.mc, kMore * kernel.mc) / kernel.mr * kernel.mr;
+}
+// Equal blocks.
+int64_t block_rows(int64_t m, int64_t depth, const MatmulKernel& kernel) {
+  const int64_t most = most_block_rows(depth, kernel), blocks = (m + most - 1) / most;
+  return blocks <= 1 ? m : round_up((m + blocks - 1) / blocks, kernel.mr);
+}
+// Floats that hold a block of A as panels.
+int64_t a_space_of(int64_t m, int64_t depth, const MatmulKernel& kernel) {
+  return smaller(most_block_rows(depth, kernel), round_up(m, kernel.mr)) * depth + kSlack;
+}
 // Floats that Product::blocks packs into.
 int64_t block_space(int64_t m, int64_t n, int64_t k, bool a_is_packed, bool b_is_packed,
                     const MatmulKernel& kernel) {
   const int64_t depth = matmul_k_block(kernel, k);
   int64_t floats = 0;
-  if (!a_is_packed) floats += smaller(kernel.mc, round_up(m, kernel.mr)) * depth + kSlack;
+  if (!a_is_packed) floats += a_space_of(m, depth, kernel);
   if (!b_is_packed) floats += smaller(kernel.nc, round_up(n, kernel.nr)) * depth + kSlack;
   return floats;
 }
@@ -151,19 +170,35 @@ struct Product {
     finish_rows();
   }
 
+  // The block of A for the kernel: where it lies packed, in place, or packed to `space`.
+  void place_a(int64_t row, int64_t depth, float* space, MatmulBlock& block) const {
+    const float* a = args.a + row * args.a_row_stride + depth * args.a_col_stride;
+    block.a_row_stride = 0;
+    if (args.packed_a != nullptr) {
+      block.a = packed_at(args.packed_a, args.m, kernel.mr, depth, block.k, row);
+    } else if (kernel.reads_rows && args.a_col_stride == 1 && args.a_row_stride % kWay != 0) {
+      block.a = a;
+      block.a_row_stride = args.a_row_stride;
+    } else {
+      kernel.pack_a(a, args.a_row_stride, args.a_col_stride, block.m, block.k, space);
+      block.a = space;
+    }
+  }
+
   void blocks(bool b_in_place) const {
-    const int64_t mr = kernel.mr, nr = kernel.nr;
+    const int64_t nr = kernel.nr;
+    // Only a B that is packed here, or read in place, is worth going through by columns.
+    const int64_t step = args.packed_b != nullptr ? columns : kernel.nc;
+    const int64_t row_step = block_rows(rows, k_block, kernel);
     float* a_space = workspace;
-    float* b_space =
-        workspace +
-        (args.packed_a != nullptr ? 0 : smaller(kernel.mc, round_up(rows, mr)) * k_block + kSlack);
+    float* b_space = workspace + (args.packed_a != nullptr ? 0 : a_space_of(rows, k_block, kernel));
     const bool epilogue = has_epilogue();
     MatmulBlock block;
     block.c_row_stride = args.c_row_stride;
     block.b_in_place = b_in_place;
-    for (int64_t j = 0; j < columns; j += kernel.nc) {
+    for (int64_t j = 0; j < columns; j += step) {
       const int64_t column = args.column_begin + j;
-      block.n = smaller(kernel.nc, columns - j);
+      block.n = smaller(step, columns - j);
       int64_t depth = 0;
       do {
         block.k = smaller(k_block, args.k - depth);
@@ -180,16 +215,10 @@ struct Product {
         block.b_panel = b_in_place ? nr : block.k * nr;
         block.load_c = args.accumulate || depth > 0;
         block.epilogue = epilogue && depth + block.k >= args.k ? &args.epilogue : nullptr;
-        for (int64_t i = 0; i < rows; i += kernel.mc) {
+        for (int64_t i = 0; i < rows; i += row_step) {
           const int64_t row = args.row_begin + i;
-          block.m = smaller(kernel.mc, rows - i);
-          if (args.packed_a != nullptr) {
-            block.a = packed_at(args.packed_a, args.m, mr, depth, block.k, row);
-          } else {
-            kernel.pack_a(args.a + row * args.a_row_stride + depth * args.a_col_stride, args.a_row_stride,
-                          args.a_col_stride, block.m, block.k, a_space);
-            block.a = a_space;
-          }
+          block.m = smaller(row_step, rows - i);
+          place_a(row, depth, a_space, block);
           block.c = c(row, column);
           block.row = row;
           block.column = column;

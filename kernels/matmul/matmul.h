@@ -58,8 +58,9 @@ struct MatmulKernel {
   const char* isa_suffix;
   IsaFeatures requires_isa;
   bool verified;
-  int mr, nr;      // register tile
-  int mc, kc, nc;  // cache blocks: rows of A, depth, columns of B
+  int mr, nr;       // register tile
+  int mc, kc, nc;   // cache blocks: rows of A, depth, columns of B that is packed for the product
+  bool reads_rows;  // takes rows of A in place
   // C block (+)= packed A block x packed B block, epilogue on the last k block.
   void (*block)(const MatmulBlock&);
   // dst gets panels of one k block; see the layouts above.

@@ -42,12 +42,12 @@ struct A53Loops : PlainLoops {
 
   template <int kRows, int kCols>
   static NNEFRUN_INLINE int64_t tile(V (&acc)[kRows][kCols], const float* a, const float* b, int64_t b_step,
-                                     int64_t k) {
+                                     int64_t k, const Ahead& ahead) {
     // A's panels are filled up with zeros, so a right edge may be computed with more rows than it has.
     constexpr int kLoopRows = kCols > 1 ? kRows : kRows <= 2 ? 2 : kRows <= 4 ? 4 : 8;
     using Loop = TileLoop<kLoopRows, kCols>;
     const int64_t turns = k / Loop::kSteps;
-    if (turns < kLeastTurns) return PlainLoops::tile(acc, a, b, b_step, k);
+    if (turns < kLeastTurns) return PlainLoops::tile(acc, a, b, b_step, k, ahead);
     V c[kLoopRows * kCols];
     Loop::run(c, a, b, b_step * kItem, turns);
     take_sums(acc, c);

@@ -155,6 +155,9 @@ TEST_CASE("matmul across the cache blocks", "[kernels][matmul]") {
       check(kernel, {kernel.mr, kernel.nc + 5, kernel.kc + 3, false, false, false, false, style}, random);
       check(kernel, {1, kernel.nc + 5, 2 * kernel.kc + 3, false, false, false, true, style}, random);
       check(kernel, {kernel.mc + 5, 1, 2 * kernel.kc + 3, false, false, true, false, style}, random);
+      // rows of A a whole way of the first cache apart, and more of them than one block holds
+      check(kernel, {2 * kernel.mr + 3, kernel.nr + 5, 1024, false, false, false, true, style}, random);
+      check(kernel, {4 * kernel.mc + 3, 9, 40, false, false, false, true, style}, random);
     }
   });
 }
