@@ -14,27 +14,35 @@ NNEFRUN_INLINE void map_row(float* c, int64_t n, Function f) {
   if (i < n) vstore_n(c + i, f(vload_n(c + i, n - i)), n - i);
 }
 
-// c[i] = activation(c[i])
-__attribute__((unused, noinline)) void activate_row(Activation activation, float a, float b, float* c,
-                                                    int64_t n) {
+// c[r][i] = activation(c[r][i]) for rows `stride` items apart. Short rows want one call for all of them: the
+// constants are loaded once, and the chains of one row run beside those of the next.
+__attribute__((unused, noinline)) void activate_rows(Activation activation, float a, float b, float* c,
+                                                     int64_t stride, int64_t rows, int64_t n) {
+  const auto map = [=](auto f) NNEFRUN_LAMBDA {
+    for (int64_t r = 0; r < rows; ++r) map_row(c + r * stride, n, f);
+  };
   switch (activation) {
     case Activation::none: break;
-    case Activation::relu: map_row(c, n, [](V x) NNEFRUN_LAMBDA { return vrelu(x); }); break;
-    case Activation::clamp: map_row(c, n, [a, b](V x) NNEFRUN_LAMBDA { return vclamp(x, a, b); }); break;
-    case Activation::leaky_relu: map_row(c, n, [a](V x) NNEFRUN_LAMBDA { return vleaky_relu(x, a); }); break;
-    case Activation::sigmoid: map_row(c, n, [](V x) NNEFRUN_LAMBDA { return vsigmoid(x); }); break;
-    case Activation::tanh: map_row(c, n, [](V x) NNEFRUN_LAMBDA { return vtanh(x); }); break;
-    case Activation::silu: map_row(c, n, [](V x) NNEFRUN_LAMBDA { return vsilu(x); }); break;
-    case Activation::gelu_erf: map_row(c, n, [](V x) NNEFRUN_LAMBDA { return vgelu_erf(x); }); break;
-    case Activation::gelu_tanh: map_row(c, n, [](V x) NNEFRUN_LAMBDA { return vgelu_tanh(x); }); break;
-    case Activation::hard_sigmoid: map_row(c, n, [](V x) NNEFRUN_LAMBDA { return vhard_sigmoid(x); }); break;
-    case Activation::hard_swish: map_row(c, n, [](V x) NNEFRUN_LAMBDA { return vhard_swish(x); }); break;
-    case Activation::elu: map_row(c, n, [a](V x) NNEFRUN_LAMBDA { return velu(x, a); }); break;
-    case Activation::softplus: map_row(c, n, [](V x) NNEFRUN_LAMBDA { return vsoftplus(x); }); break;
-    case Activation::exp: map_row(c, n, [](V x) NNEFRUN_LAMBDA { return vexp(x); }); break;
-    case Activation::selu: map_row(c, n, [](V x) NNEFRUN_LAMBDA { return vselu(x); }); break;
-    case Activation::clip: map_row(c, n, [a, b](V x) NNEFRUN_LAMBDA { return vclip(x, a, b); }); break;
+    case Activation::relu: map([](V x) NNEFRUN_LAMBDA { return vrelu(x); }); break;
+    case Activation::clamp: map([a, b](V x) NNEFRUN_LAMBDA { return vclamp(x, a, b); }); break;
+    case Activation::leaky_relu: map([a](V x) NNEFRUN_LAMBDA { return vleaky_relu(x, a); }); break;
+    case Activation::sigmoid: map([](V x) NNEFRUN_LAMBDA { return vsigmoid(x); }); break;
+    case Activation::tanh: map([](V x) NNEFRUN_LAMBDA { return vtanh(x); }); break;
+    case Activation::silu: map([](V x) NNEFRUN_LAMBDA { return vsilu(x); }); break;
+    case Activation::gelu_erf: map([](V x) NNEFRUN_LAMBDA { return vgelu_erf(x); }); break;
+    case Activation::gelu_tanh: map([](V x) NNEFRUN_LAMBDA { return vgelu_tanh(x); }); break;
+    case Activation::hard_sigmoid: map([](V x) NNEFRUN_LAMBDA { return vhard_sigmoid(x); }); break;
+    case Activation::hard_swish: map([](V x) NNEFRUN_LAMBDA { return vhard_swish(x); }); break;
+    case Activation::elu: map([a](V x) NNEFRUN_LAMBDA { return velu(x, a); }); break;
+    case Activation::softplus: map([](V x) NNEFRUN_LAMBDA { return vsoftplus(x); }); break;
+    case Activation::exp: map([](V x) NNEFRUN_LAMBDA { return vexp(x); }); break;
+    case Activation::selu: map([](V x) NNEFRUN_LAMBDA { return vselu(x); }); break;
+    case Activation::clip: map([a, b](V x) NNEFRUN_LAMBDA { return vclip(x, a, b); }); break;
   }
+}
+
+NNEFRUN_INLINE void activate_row(Activation activation, float a, float b, float* c, int64_t n) {
+  activate_rows(activation, a, b, c, 0, 1, n);
 }
 
 // y = activation(scale * c + bias + residual) for `n` items of row `row` from column `column` on, in place.

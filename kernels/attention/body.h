@@ -24,18 +24,6 @@ static_assert(kKeyBlock % kTileRows == 0 && kKeyBlock % kLanes == 0 && kTileRows
 NNEFRUN_INLINE int64_t at_most(int64_t a, int64_t b) { return a < b ? a : b; }
 NNEFRUN_INLINE int64_t lanes_up(int64_t n) { return (n + kLanes - 1) / kLanes * kLanes; }
 
-// exp(x) for x <= 0, and 0 below -86; about 1 ULP. NaN stays NaN.
-NNEFRUN_INLINE V vexp_weight(V x) {
-  constexpr float kWhole = 0x1.8p23F;  // adding it leaves a whole number in the low bits
-  const V bounded = vmax(vset(-86.0F), x);
-  const V shifted = vfma(bounded, vset(kLog2e), vset(kWhole));
-  const V n = shifted - vset(kWhole);
-  V r = vfnma(n, vset(kLn2High), bounded);
-  r = vfnma(n, vset(kLn2Low), r);
-  const V e = vset(1.0F) + (r + vexp_rest(r));
-  const V power = vfrom_bits(iadd(ishl<23>(vbits(shifted)), iset(0x3F800000)));
-  return vselect(vlt(x, vset(-86.0F)), vset(0.0F), e * power);
-}
 // What is taken from the scores before exp: their maximum, or 0 where there is none yet.
 NNEFRUN_INLINE V shift_of(V largest) {
   return vselect(veq(largest, vset(kMinusInfinity)), vset(0.0F), largest);

@@ -188,10 +188,8 @@ __attribute__((noinline)) void tile(const Tile& t) {
     }
   }
   if (activate) {
-    for (int r = 0; r < kRows; ++r) {
-      activate_row(t.epilogue->activation, t.epilogue->a, t.epilogue->b, c + r * t.c_row_stride,
-                   (kCols - 1) * kLanes + tail);
-    }
+    activate_rows(t.epilogue->activation, t.epilogue->a, t.epilogue->b, c, t.c_row_stride, kRows,
+                  (kCols - 1) * kLanes + tail);
   }
 }
 

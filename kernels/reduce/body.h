@@ -270,18 +270,65 @@ NNEFRUN_INLINE void map_items(const float* x, float* y, int64_t n, Function f) {
   if (i < n) vstore_n(y + i, f(vload_n(x + i, n - i)), n - i);
 }
 
+// The largest item, NaN left out.
+NNEFRUN_INLINE float largest_of(const float* x, int64_t n) {
+  V acc[4];
+  NNEFRUN_UNROLL
+  for (int v = 0; v < 4; ++v) acc[v] = vset(-kInfinity);
+  int64_t i = 0;
+  for (; i + 4 * kLanes <= n; i += 4 * kLanes) {
+    NNEFRUN_UNROLL
+    for (int v = 0; v < 4; ++v) acc[v] = vmax(vload(x + i + v * kLanes), acc[v]);
+  }
+  for (; i + kLanes <= n; i += kLanes) acc[0] = vmax(vload(x + i), acc[0]);
+  float result = vhmax(vmax(vmax(acc[0], acc[1]), vmax(acc[2], acc[3])));
+  for (; i < n; ++i) result = x[i] > result ? x[i] : result;
+  return result;
+}
+// y[i] = f(x[i]); returns their sum, as sum_of does.
+template <class Function>
+NNEFRUN_INLINE float map_and_sum(const float* x, float* y, int64_t n, Function f) {
+  Total total;
+  int64_t i = 0;
+  while (i + 4 * kLanes <= n) {
+    V acc[4] = {vset(0.0F), vset(0.0F), vset(0.0F), vset(0.0F)};
+    const int64_t stop = n - i < kFold ? n : i + kFold;
+    for (; i + 4 * kLanes <= stop; i += 4 * kLanes) {
+      NNEFRUN_UNROLL
+      for (int v = 0; v < 4; ++v) {
+        const V item = f(vload(x + i + v * kLanes));
+        vstore(y + i + v * kLanes, item);
+        acc[v] = acc[v] + item;
+      }
+    }
+    total.add((acc[0] + acc[1]) + (acc[2] + acc[3]));
+  }
+  V rest = vset(0.0F);
+  for (; i + kLanes <= n; i += kLanes) {
+    const V item = f(vload(x + i));
+    vstore(y + i, item);
+    rest = rest + item;
+  }
+  total.add(rest);
+  float tail = 0.0F;
+  if (i < n) {
+    vstore_n(y + i, f(vload_n(x + i, n - i)), n - i);
+    tail = vsum(vload_n(y + i, n - i));
+  }
+  return vsum(total.sum) + tail;
+}
 template <bool kLog>
 NNEFRUN_INLINE void softmax_row(const float* x, float* y, int64_t n) {
-  const V largest = vset(extreme_of<true>(x, n));
+  const V largest = vset(largest_of(x, n));  // a NaN comes through exp
+  const auto weight = [largest](V v) NNEFRUN_LAMBDA { return vexp_weight(v - largest); };
   if (kLog) {
-    const float sum = sum_of(x, n, [largest](V v) NNEFRUN_LAMBDA { return vexp(v - largest); });
+    const float sum = sum_of(x, n, weight);
     float lanes[kLanes];
     vstore(lanes, vlog(vset(sum)));
     const V log_sum = vset(lanes[0]);
     map_items(x, y, n, [largest, log_sum](V v) NNEFRUN_LAMBDA { return (v - largest) - log_sum; });
   } else {
-    map_items(x, y, n, [largest](V v) NNEFRUN_LAMBDA { return vexp(v - largest); });
-    const V factor = vset(1.0F / sum_of(y, n, Same{}));
+    const V factor = vset(1.0F / map_and_sum(x, y, n, weight));
     map_items(y, y, n, [factor](V v) NNEFRUN_LAMBDA { return v * factor; });
   }
 }
@@ -300,7 +347,7 @@ NNEFRUN_INLINE void softmax_columns(const float* x, float* y, int64_t n, int64_t
       const int64_t stop = n - start < kStridedBlock ? n : start + kStridedBlock;
       V block = vset(0.0F);
       for (int64_t j = start; j < stop; ++j) {
-        const V e = vexp(vload_n(x + j * inner + c, left) - largest);
+        const V e = vexp_weight(vload_n(x + j * inner + c, left) - largest);
         if (!kLog) vstore_n(y + j * inner + c, e, left);
         block = block + e;
       }
