@@ -137,10 +137,111 @@ Tensor packed_filter(const PackSource& source, const kernels::ConvShape& shape, 
   return out;
 }
 
+// The bias, padded to whole blocks.
+uint32_t padded_bias(PlanBuilder& b, Outlet bias, int64_t channels) {
+  const int64_t block = b.block(), blocks = (channels + block - 1) / block;
+  return b.derived_constant(bias, "channels " + std::to_string(channels), [&](const PackSource& source) {
+    const Tensor& from = source.tensor;
+    Tensor out = Tensor::zeros(DataType::f32, {blocks * block});
+    for (int64_t o = 0; o < channels; ++o)
+      out.mutable_data<float>()[o] = from.data<float>()[from.size() == 1 ? 0 : o];
+    return out;
+  });
+}
+uint32_t packed_filter_value(PlanBuilder& b, Outlet filter, const kernels::ConvShape& s, BlockedMethod method,
+                             bool plain) {
+  const std::string form = "blocked " + std::to_string(static_cast<int>(method)) + (plain ? " plain" : "") +
+                           " groups " + std::to_string(s.groups) + " stride " + std::to_string(s.stride[2]);
+  return b.derived_constant(
+      filter, form, [&](const PackSource& source) { return packed_filter(source, s, method, plain); });
+}
+
+// The only reader of a node's only result, when the graph keeps it for nobody else.
+std::optional<uint32_t> only_reader(const Graph& graph, uint32_t index) {
+  const Outlet result{index, 0};
+  for (const GraphOutput& output : graph.outputs) {
+    if (output.outlet == result) return std::nullopt;
+  }
+  for (const auto& update : graph.updates) {
+    if (update.second == result) return std::nullopt;
+  }
+  std::optional<uint32_t> reader;
+  for (uint32_t n = index + 1; n < graph.nodes().size(); ++n) {
+    for (const Outlet& input : graph.node(n).inputs) {
+      if (input.node != index) continue;
+      if (reader) return std::nullopt;
+      reader = n;
+    }
+  }
+  return reader;
+}
+
+// A pointwise convolution whose only reader is a depthwise one: one step for both, at the place of the first.
+bool lower_pair(PlanBuilder& b, const Graph& graph, uint32_t index, const Convolution& first) {
+  const kernels::ConvShape& s = first.shape;
+  const Node& node = graph.node(index);
+  if (first.method != BlockedMethod::direct || s.groups != 1 || first.residual ||
+      graph.fact({index, 0}).rank() != 4)
+    return false;
+  if (first.may_take_plain && !b.is_computed_blocked(node.inputs[0])) return false;
+  for (int i = 0; i < 3; ++i) {
+    if (s.filter[i] != 1 || s.stride[i] != 1) return false;
+  }
+  for (const Dim& before : first.window.before) {
+    if (!before.is(0)) return false;
+  }
+  const DimShape &in = graph.fact(node.inputs[0]).shape, &out = graph.fact({index, 0}).shape;
+  if (in[2] != out[2] || in[3] != out[3]) return false;  // nor padding behind
+  const auto reader = only_reader(graph, index);
+  if (!reader || !b.layouts().has(*reader) || graph.node(*reader).inputs[0] != Outlet{index, 0}) return false;
+  const std::string_view op = graph.node(*reader).op->name;
+  if (op != "conv" && op != "nnefrun_conv") return false;
+  const auto second = describe(graph, *reader, b.layouts(), ExtentGuess(graph));
+  if (!second || second->method != BlockedMethod::depthwise || second->residual ||
+      !kernels::blocked_pair_takes(second->shape))
+    return false;
+
+  const kernels::ConvShape& d = second->shape;
+  const auto reading = [&](uint32_t n) {
+    return NodeReader(graph.node(n), signature_of(graph.node(n).op), nullptr);
+  };
+  BlockedPairParameters p;
+  set_activation(reading(index), p.first);
+  set_activation(reading(*reader), p.second);
+  p.block = static_cast<uint32_t>(b.block());
+  p.in_channels = s.in_channels;
+  p.channels = d.in_channels;
+  p.pad_before[0] = b.size(0);
+  for (int i = 0; i < 3; ++i) {
+    p.filter[i] = d.filter[i];
+    p.stride[i] = d.stride[i];
+    p.dilation[i] = d.dilation[i];
+    if (i > 0) p.pad_before[i] = b.size(second->window.before[static_cast<size_t>(i - 1)]);
+  }
+  std::vector<uint32_t> inputs{
+      b.value_of(node.inputs[0]), packed_filter_value(b, node.inputs[1], s, BlockedMethod::direct, false),
+      packed_filter_value(b, graph.node(*reader).inputs[1], d, BlockedMethod::depthwise, false)};
+  if (first.bias) {
+    p.first.has_bias = 1;
+    inputs.push_back(padded_bias(b, *first.bias, s.out_channels));
+  }
+  if (second->bias) {
+    p.second.has_bias = 1;
+    inputs.push_back(padded_bias(b, *second->bias, d.out_channels));
+  }
+  b.step(StepKind::blocked_pair, inputs, {b.result(*reader)}, p,
+         "blocked conv 1x1 " + std::to_string(s.in_channels) + "->" + std::to_string(s.out_channels) +
+             ", depthwise " + std::to_string(d.filter[1]) + "x" + std::to_string(d.filter[2]));
+  b.last_step_is_of(*reader);
+  return true;
+}
+
 bool lower_conv(PlanBuilder& b, const Graph& graph, uint32_t index) {
   const Node& node = graph.node(index);
+  if (b.is_computed_blocked({index, 0})) return true;  // the second of a pair
   const auto c = describe(graph, index, b.layouts(), ExtentGuess(graph));
   if (!c) return false;
+  if (lower_pair(b, graph, index, *c)) return true;
   const NodeReader r(node, signature_of(node.op), nullptr);
   const kernels::ConvShape& s = c->shape;
   BlockedConvParameters p;
@@ -173,25 +274,13 @@ bool lower_conv(PlanBuilder& b, const Graph& graph, uint32_t index) {
   std::vector<uint32_t> inputs{plain ? b.plain_value_of(node.inputs[0]) : b.value_of(node.inputs[0]), 0};
   if (c->bias) {
     p.epilogue.has_bias = 1;
-    const int64_t blocks = (s.out_channels + b.block() - 1) / b.block();
-    const auto pad = [&](const PackSource& source) {
-      const Tensor& bias = source.tensor;
-      Tensor out = Tensor::zeros(DataType::f32, {blocks * b.block()});
-      for (int64_t o = 0; o < s.out_channels; ++o)
-        out.mutable_data<float>()[o] = bias.data<float>()[bias.size() == 1 ? 0 : o];
-      return out;
-    };
-    inputs.push_back(b.derived_constant(*c->bias, "channels " + std::to_string(s.out_channels), pad));
+    inputs.push_back(padded_bias(b, *c->bias, s.out_channels));
   }
   if (c->residual) {
     p.epilogue.has_residual = 1;
     inputs.push_back(b.value_of(*c->residual));
   }
-  const std::string form = "blocked " + std::to_string(p.method) + (plain ? " plain" : "") + " groups " +
-                           std::to_string(s.groups) + " stride " + std::to_string(s.stride[2]);
-  inputs[1] = b.derived_constant(node.inputs[1], form, [&](const PackSource& source) {
-    return packed_filter(source, s, method, plain);
-  });
+  inputs[1] = packed_filter_value(b, node.inputs[1], s, method, plain);
   b.step(StepKind::blocked_conv, inputs, {b.result(index)}, p, note);
   return true;
 }

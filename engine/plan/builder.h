@@ -120,6 +120,8 @@ class PlanBuilder {
   void step(StepKind kind, const std::vector<uint32_t>& inputs, const std::vector<uint32_t>& outputs) {
     add_step(kind, inputs, outputs, nullptr, 0, {});
   }
+  // The last step computes the results of a later node than the one at hand.
+  void last_step_is_of(uint32_t node) { plan_.steps.back().node = node; }
   const Graph& graph() const { return graph_; }
 
  private:

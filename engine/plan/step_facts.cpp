@@ -81,6 +81,7 @@ std::string operation_of(const StepContext& c) {
              std::string(name_of(c.inputs[0]->dtype));
     case StepKind::blocked_conv:
       return "blocked_" + pick(kMethodNames, c.as<BlockedConvParameters>().method) + "_f32_f32_f32";
+    case StepKind::blocked_pair: return "blocked_direct_f32_f32_f32";
     case StepKind::repack:
       return c.as<RepackParameters>().to_blocked != 0 ? "block_channels_f32_f32" : "unblock_channels_f32_f32";
     case StepKind::blocked_pool: return "blocked_pool_f32_f32";

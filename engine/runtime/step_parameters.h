@@ -79,6 +79,16 @@ struct BlockedConvParameters {
   SizeIndex pad_before[3] = {};
 };
 
+// blocked_pair: a pointwise convolution and the depthwise one after it, see kernels::blocked_pair. inputs {x,
+// packed pointwise filter, packed depthwise filter, bias of the first?, of the second?}.
+struct BlockedPairParameters {
+  EpilogueParameters first, second;
+  uint32_t block = 0;
+  int64_t in_channels = 0, channels = 0;  // of the pointwise, of the depthwise convolution
+  int64_t filter[3] = {1, 1, 1}, stride[3] = {1, 1, 1}, dilation[3] = {1, 1, 1};
+  SizeIndex pad_before[3] = {};
+};
+
 // repack: [N, C, D...] <-> [N, ceil(C / block), D..., block], f32.
 struct RepackParameters {
   uint32_t block = 0;

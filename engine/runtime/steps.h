@@ -39,7 +39,8 @@ enum class StepKind : uint32_t {
   gather_nd = 23,
   deconv = 24,
   rope = 25,
-  // 26 to 29 are free
+  blocked_pair = 26,
+  // 27 to 29 are free
   attention = 30,
   resample = 31,
   integer = 32,
@@ -97,6 +98,6 @@ extern const StepRow kCopyStep, kUnaryStep, kBinaryStep, kMatmulStep, kConvStep,
     kSoftmaxStep, kNormalizeStep, kGatherStep, kCastStep, kSelectStep, kPadStep, kSizesStep, kBlockedConvStep,
     kRepackStep, kBlockedPoolStep, kBlockedSumStep, kBlockedGateStep, kAttentionStep, kResampleStep,
     kIntegerStep, kRangeStep, kSelectItemsStep, kRecurrentStep, kLoopStep, kGatherElementsStep, kGatherNdStep,
-    kDeconvStep, kRopeStep;
+    kDeconvStep, kRopeStep, kBlockedPairStep;
 
 }  // namespace nnefrun

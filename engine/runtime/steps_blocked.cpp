@@ -70,6 +70,66 @@ Status conv_run(const StepContext& c, int64_t begin, int64_t end) {
   return {};
 }
 
+// The bound data is the shape of the depthwise convolution.
+Status pair_bind(StepContext& c, size_t* scratch) {
+  const auto& p = c.as<BlockedPairParameters>();
+  auto& shape = *static_cast<kernels::ConvShape*>(c.bound);
+  const View &x = *c.inputs[0], &y = *c.outputs[0];
+  if (!fits_block(x, p.block) || !fits_block(y, p.block))
+    return failed(StatusCode::bad_plan, p.block, kernels::channel_block());
+  shape = {};
+  shape.batch = x.dims[0];
+  shape.in_channels = shape.out_channels = shape.groups = p.channels;
+  const int spatial = y.rank - 3, shift = 3 - spatial;
+  for (int i = 0; i < spatial; ++i) {
+    shape.in[shift + i] = x.dims[2 + i];
+    shape.out[shift + i] = y.dims[2 + i];
+  }
+  for (int i = 0; i < 3; ++i) {
+    shape.filter[i] = p.filter[i];
+    shape.stride[i] = p.stride[i];
+    shape.dilation[i] = p.dilation[i];
+    shape.pad_before[i] = i < shift ? 0 : c.sizes[p.pad_before[i]];
+  }
+  if (!kernels::blocked_pair_takes(shape)) return failed(StatusCode::bad_plan);
+  *scratch = kernels::blocked_pair_workspace_size(shape, p.in_channels);
+  return {};
+}
+StepParts pair_parts(const StepContext& c) {
+  const auto& shape = *static_cast<kernels::ConvShape*>(c.bound);
+  const auto& p = c.as<BlockedPairParameters>();
+  const int64_t pointwise = shape.in[1] * shape.in[2] * p.in_channels;
+  const int64_t depthwise = shape.out[1] * shape.out[2] * shape.filter[1] * shape.filter[2];
+  return {kernels::blocked_pair_tasks(shape, p.in_channels),
+          cost_of_products(shape.batch * p.channels * (pointwise + depthwise))};
+}
+kernels::Epilogue pair_epilogue(const EpilogueParameters& p, const View* bias) {
+  kernels::Epilogue e;
+  e.activation = static_cast<kernels::Activation>(p.activation);
+  e.a = p.a;
+  e.b = p.b;
+  if (p.has_bias != 0) {
+    e.bias_axis = kernels::BiasAxis::row;
+    e.bias = floats(bias);
+  }
+  return e;
+}
+Status pair_run(const StepContext& c, int64_t begin, int64_t end) {
+  const auto& p = c.as<BlockedPairParameters>();
+  kernels::BlockedPairArgs args;
+  args.depthwise = *static_cast<kernels::ConvShape*>(c.bound);
+  args.in_channels = p.in_channels;
+  args.x = floats(c.inputs[0]);
+  args.packed_pointwise = floats(c.inputs[1]);
+  args.packed_depthwise = floats(c.inputs[2]);
+  args.first = pair_epilogue(p.first, p.first.has_bias != 0 ? c.inputs[3] : nullptr);
+  args.second =
+      pair_epilogue(p.second, p.second.has_bias != 0 ? c.inputs[p.first.has_bias != 0 ? 4 : 3] : nullptr);
+  args.y = floats_of(c.outputs[0]);
+  kernels::blocked_pair(args, begin, end, c.scratch);
+  return {};
+}
+
 Status repack_bind(StepContext& c, size_t*) {
   const auto& p = c.as<RepackParameters>();
   const View& blocked = p.to_blocked != 0 ? *c.outputs[0] : *c.inputs[0];
@@ -175,6 +235,8 @@ Status gate_run(const StepContext& c, int64_t begin, int64_t end) {
 
 const StepRow kBlockedConvStep = {"blocked_conv", sizeof(kernels::ConvShape), conv_bind, nullptr, conv_parts,
                                   conv_run};
+const StepRow kBlockedPairStep = {"blocked_pair", sizeof(kernels::ConvShape), pair_bind, nullptr, pair_parts,
+                                  pair_run};
 const StepRow kRepackStep = {"repack", 0, repack_bind, nullptr, repack_parts, repack_run};
 const StepRow kBlockedPoolStep = {"blocked_pool", sizeof(kernels::PoolShape), pool_bind, nullptr, pool_parts,
                                   pool_run};

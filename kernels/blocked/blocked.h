@@ -85,6 +85,28 @@ int64_t blocked_conv_tasks(const ConvShape& shape, BlockedMethod method,
 void blocked_conv(const BlockedConvArgs& args, int64_t task_begin, int64_t task_end, void* workspace,
                   const BlockedKernels& kernels = choose_blocked());
 
+// A pointwise convolution (one tap, stride 1, no padding) and the depthwise one that alone reads it: what is
+// between them, often the largest tensor of a network, never exists whole. The results are those of the two,
+// bit for bit.
+struct BlockedPairArgs {
+  ConvShape depthwise;
+  int64_t in_channels = 0;                  // of the pointwise convolution
+  const float* x = nullptr;                 // blocked [batch, in_channels, depthwise.in...]
+  const float* packed_pointwise = nullptr;  // from pack_blocked_conv, direct
+  const float* packed_depthwise = nullptr;  // and depthwise
+  Epilogue first, second;                   // bias as in BlockedConvArgs; no residual
+  float* y = nullptr;                       // blocked
+};
+// At most two spatial axes.
+bool blocked_pair_takes(const ConvShape& depthwise, const BlockedKernels& kernels = choose_blocked());
+size_t blocked_pair_workspace_size(const ConvShape& depthwise, int64_t in_channels,
+                                   const BlockedKernels& kernels = choose_blocked());
+int64_t blocked_pair_tasks(const ConvShape& depthwise, int64_t in_channels,
+                           const BlockedKernels& kernels = choose_blocked());
+// Runs tasks [begin, end). REQUIRES: as blocked_conv.
+void blocked_pair(const BlockedPairArgs& args, int64_t task_begin, int64_t task_end, void* workspace,
+                  const BlockedKernels& kernels = choose_blocked());
+
 // Pooling in the blocked layout; the shape's `planes` count whole blocks (N * ceil(C/b)). Semantics of
 // kernels/pool/pool.h. No workspace; tasks are planes.
 void blocked_pool(PoolOp op, const PoolShape& shape, const float* x, float* y, int64_t plane_begin,

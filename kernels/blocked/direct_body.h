@@ -150,30 +150,33 @@ NNEFRUN_INLINE void direct_multiply_add_item(V& acc, V a, const float* x) {
 #endif
 }
 
-// One item of the input for each position.
-template <int kPositions, int kVectors>
-NNEFRUN_INLINE void direct_step(V (&acc)[kPositions][kVectors], const float* x, int64_t step,
+// One item of the input for each position. kSplit: so many positions lie on one line, the others begin again
+// `second` items on; 0: all lie on one.
+template <int kPositions, int kVectors, int kSplit>
+NNEFRUN_INLINE void direct_step(V (&acc)[kPositions][kVectors], const float* x, int64_t step, int64_t second,
                                 const float* w) {
   V weights[kVectors];
   NNEFRUN_UNROLL
   for (int v = 0; v < kVectors; ++v) weights[v] = vload(w + v * kLanes);
   NNEFRUN_UNROLL
   for (int r = 0; r < kPositions; ++r) {
+    const float* at = kSplit != 0 && r >= kSplit ? x + second + (r - kSplit) * step : x + r * step;
     if constexpr (kVectors == 1) {
-      direct_multiply_add_item(acc[r][0], weights[0], x + r * step);
+      direct_multiply_add_item(acc[r][0], weights[0], at);
     } else {
-      const V item = direct_broadcast(x + r * step);
+      const V item = direct_broadcast(at);
       NNEFRUN_UNROLL
       for (int v = 0; v < kVectors; ++v) direct_multiply_add(acc[r][v], weights[v], item);
     }
   }
 }
-template <int kPositions, int kVectors>
-NNEFRUN_INLINE void direct_run(V (&acc)[kPositions][kVectors], const float* x, int64_t step, const float* w,
-                               int64_t count) {
+template <int kPositions, int kVectors, int kSplit>
+NNEFRUN_INLINE void direct_run(V (&acc)[kPositions][kVectors], const float* x, int64_t step, int64_t second,
+                               const float* w, int64_t count) {
   constexpr int kUnroll = 4;
   int64_t i = 0;
   if constexpr (kLaneGroup > 1) {
+    static_assert(kSplit == 0);
     for (; i + kLaneGroup <= count; i += kLaneGroup, w += kLaneGroup * kVectors * kLanes) {
       Lanes lanes[kPositions];
       NNEFRUN_UNROLL
@@ -184,15 +187,16 @@ NNEFRUN_INLINE void direct_run(V (&acc)[kPositions][kVectors], const float* x, i
     for (; i + kUnroll <= count; i += kUnroll, w += kUnroll * kVectors * kLanes) {
       NNEFRUN_UNROLL
       for (int u = 0; u < kUnroll; ++u) {
-        direct_step<kPositions, kVectors>(acc, x + i + u, step, w + u * kVectors * kLanes);
+        direct_step<kPositions, kVectors, kSplit>(acc, x + i + u, step, second, w + u * kVectors * kLanes);
       }
     }
   }
-  for (; i < count; ++i, w += kVectors * kLanes) direct_step<kPositions, kVectors>(acc, x + i, step, w);
+  for (; i < count; ++i, w += kVectors * kLanes)
+    direct_step<kPositions, kVectors, kSplit>(acc, x + i, step, second, w);
 }
 
-// kStep: x_column when it is known, else 0.
-template <int kPositions, int kVectors, int kStep>
+// kStep: x_column when it is known, else 0. kSplit: see direct_step.
+template <int kPositions, int kVectors, int kStep, int kSplit = 0>
 __attribute__((noinline)) void direct_tile(const BlockedDirect& d, const DirectTile& t) {
   constexpr int kWidth = kVectors * kLanes;
   const int64_t step = kStep != 0 ? kStep : t.x_column;
@@ -211,7 +215,8 @@ __attribute__((noinline)) void direct_tile(const BlockedDirect& d, const DirectT
   }
   // One loop over all runs, whatever axes they come from.
   const int64_t rows = t.row_end - t.row_begin, depths = d.depth_end - d.depth_begin;
-  const int64_t done = direct_table_runs<kPositions, kVectors, kStep>(acc, d, t);
+  int64_t done = 0;
+  if constexpr (kSplit == 0) done = direct_table_runs<kPositions, kVectors, kStep>(acc, d, t);
   if (t.outer > done && rows > 0 && depths > 0) {
     const int64_t columns = d.taps[2];
     int64_t count = t.outer - done > 1 ? d.run : t.last_run;
@@ -226,7 +231,7 @@ __attribute__((noinline)) void direct_tile(const BlockedDirect& d, const DirectT
     const float* ahead = t.ahead;
     int64_t column = columns, row = rows, depth = depths, outer = t.outer - done;
     for (;;) {
-      direct_run<kPositions, kVectors>(acc, x, step, w, count);
+      direct_run<kPositions, kVectors, kSplit>(acc, x, step, d.x_line, w, count);
       for (int64_t i = 0; i < t.ahead_lines; ++i, ahead += kCacheLine) __builtin_prefetch(ahead, 0, 2);
       x += d.x_tap[2];
       w += count * kWidth;
@@ -263,6 +268,31 @@ template <int kStep, int kCount, int... kPosition>
 struct MakeDirectTiles : MakeDirectTiles<kStep, kCount - 1, kCount - 1, kPosition...> {};
 template <int kStep, int... kPosition>
 struct MakeDirectTiles<kStep, 0, kPosition...> : DirectTiles<kStep, kPosition...> {};
+
+// Two neighbouring short lines in one tile, so that weights serve as many positions as on a long line. The
+// table is by vectors and by columns.
+constexpr int kDirectShort = kLaneGroup == 1 ? kDirectPositions / 2 : 0;
+template <int kStep, int... kColumn>
+struct DirectLinePairs {
+  static constexpr DirectTileFunction functions[kDirectVectors][sizeof...(kColumn)] = {
+      {direct_tile<2 * kColumn + 2, 1, kStep, kColumn + 1>...},
+      {direct_tile<2 * kColumn + 2, 2, kStep, kColumn + 1>...}};
+};
+template <int kStep, int kCount, int... kColumn>
+struct MakeDirectLinePairs : MakeDirectLinePairs<kStep, kCount - 1, kCount - 1, kColumn...> {};
+template <int kStep, int... kColumn>
+struct MakeDirectLinePairs<kStep, 0, kColumn...> : DirectLinePairs<kStep, kColumn...> {};
+// Null when lines cannot be paired. Results of two lines must lie one behind the other.
+template <int kShort>
+NNEFRUN_INLINE DirectTileFunction direct_line_pairs(const BlockedDirect& d, int64_t vectors) {
+  if constexpr (kShort > 0) {
+    if (d.columns > kShort || d.lines < 2 || d.y_line != d.columns * kLanes) return nullptr;
+    const int64_t v = vectors - 1, c = d.columns - 1;
+    if (d.x_column == kLanes) return MakeDirectLinePairs<kLanes, kShort>::functions[v][c];
+    if (d.x_column == 2 * kLanes) return MakeDirectLinePairs<2 * kLanes, kShort>::functions[v][c];
+  }
+  return nullptr;
+}
 
 void blocked_direct(const BlockedDirect& d) {
   const DirectTileFunction* by_vectors[kDirectVectors];
@@ -315,7 +345,9 @@ void blocked_direct(const BlockedDirect& d) {
       t.epilogue = last ? d.epilogue : nullptr;
       // The weights of the next part come in while this one's are used, a slice with each tile: a far cache
       // is too slow for a first tile that reads them all.
-      const int64_t part_items = part * d.run * taps * vectors * kLanes, passes = d.lines * tiles;
+      const DirectTileFunction two_lines = direct_line_pairs<kDirectShort>(d, vectors);
+      const int64_t part_items = part * d.run * taps * vectors * kLanes;
+      const int64_t passes = two_lines != nullptr ? (d.lines + 1) / 2 : d.lines * tiles;
       const int64_t slice = (d.run * vectors * kLanes / kCacheLine + passes - 1) / passes;
       t.ahead = t.w + part_items;
       t.ahead_lines = passes > 1 && part_items >= kDirectAheadItems ? slice : 0;
@@ -326,6 +358,21 @@ void blocked_direct(const BlockedDirect& d) {
             (table_begin != t.row_begin || table_end != t.row_end)) {
           fill_run_table(d, t, table);
           table_begin = t.row_begin, table_end = t.row_end;
+        }
+        if (two_lines != nullptr && line + 1 < d.lines) {
+          int64_t row_begin = 0, row_end = 0;
+          taps_inside(d.first_row + (line + 1) * d.row_stride, d.row_dilation, d.taps[1], d.height,
+                      &row_begin, &row_end);
+          if (row_begin == t.row_begin && row_end == t.row_end) {
+            const int64_t at = block * d.y_block + line * d.y_line;
+            t.x = d.x + (begin * d.x_outer + line * d.x_line);
+            t.y = d.y + at;
+            t.residual = residual != nullptr ? residual + at : nullptr;
+            two_lines(d, t);
+            t.ahead += t.ahead_lines * kCacheLine * t.outer * taps;
+            ++line;
+            continue;
+          }
         }
         int64_t column = 0;
         for (int64_t i = 0; i < tiles; ++i) {

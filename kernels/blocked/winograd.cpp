@@ -216,13 +216,15 @@ const BlockedMethodRow kBlockedWinograd4 = {
 
 // Estimates in the time of one multiplication of vectors; the factors were measured on Zen 4, where the
 // transforms of a tile take 240 such times for each block of channels (F(2,3): 72; one axis: 32 and 22), and
-// where the filter arrives at 8 bytes in one.
+// where the filter arrives at 8 bytes in one. Sapphire Rapids, and what follows it, multiplies twice in a
+// cycle and has a slower third cache: 2.5 bytes. Such a machine is known by its AMX.
 BlockedMethod choose_winograd(const ConvShape& s, const BlockedKernels& k) {
+  const double bytes = supports(detected_isa(), kFeatureAmxInt8) ? 2.5 : 8;
   const Cut two = cut_of(s, kTwo, k), four = cut_of(s, kFour, k);
   const auto product = [&](int64_t taps, int64_t places) {
     const double filter = static_cast<double>(taps * s.in_channels * two.out_blocks);
     const double multiplications = filter * static_cast<double>(places);
-    const double arrival = filter * static_cast<double>(k.block) * sizeof(float) / 8;
+    const double arrival = filter * static_cast<double>(k.block) * sizeof(float) / bytes;
     return multiplications > arrival ? multiplications : arrival;
   };
   const auto winograd = [&](const Cut& c, double transform) {

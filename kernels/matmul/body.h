@@ -297,12 +297,15 @@ NNEFRUN_INLINE void matmul_tiles(const MatmulBlock& block) {
   }
 }
 
-void matmul_block(const MatmulBlock& block) {
-  if (block.m <= 0) return;
-  if constexpr (Loops::kReadsRows) {
+template <class L>
+NNEFRUN_INLINE void matmul_tiles_of(const MatmulBlock& block) {
+  if constexpr (L::kReadsRows) {
     if (block.a_row_stride != 0) return matmul_tiles<true>(block);
   }
   matmul_tiles<false>(block);
+}
+void matmul_block(const MatmulBlock& block) {
+  if (block.m > 0) matmul_tiles_of<Loops>(block);
 }
 
 // One panel whose source runs along the depth: a transpose. Where the rows are contiguous it goes by squares

@@ -1,5 +1,6 @@
 // Channel-blocked layouts: chosen for islands of convolutions, repacked at their shores, invisible in the
 // results.
+#include <algorithm>
 #include <cmath>
 #include <random>
 
@@ -149,6 +150,39 @@ TEST_CASE("intermediate results are observed in their logical layout") {
   REQUIRE(shapes.size() == 2);
   CHECK(shapes[0] == Shape{1, 24, 20, 20});
   CHECK(shapes[1] == Shape{1, 24, 20, 20});
+}
+
+TEST_CASE("a pointwise convolution and the depthwise one that alone reads it are one step") {
+  const std::vector<Weight> weights = {{"w0", {24, 24, 3, 3}},
+                                       {"w1", {50, 24, 1, 1}},
+                                       {"b1", {1, 50}},
+                                       {"w2", {50, 1, 3, 3}},
+                                       {"w3", {24, 50, 1, 1}}};
+  const std::string head = R"(
+  x = tract_core_external(shape = [1, 24, S, 20], datum_type = 'f32');
+  a = relu(conv(x, w0, 0.0, padding = [(1, 1), (1, 1)]));
+  e = relu(conv(a, w1, b1));
+  d = sigmoid(conv(e, w2, 0.25, groups = 0, padding = [(1, 1), (0, 1)], stride = [2, 1]));
+)";
+  const std::vector<Tensor> inputs = {noise({1, 24, 20, 20}, 3), noise({1, 24, 7, 20}, 4),
+                                      noise({1, 24, 41, 20}, 5)};
+  const Archive pair = archive_of(head + "  y = conv(d, w3, 0.0);\n", weights);
+  auto model = check_against_naive(pair, inputs);
+  CHECK(count_steps(*model->plan, StepKind::blocked_pair) == 1);
+  CHECK(count_steps(*model->plan, StepKind::blocked_conv) == 2);
+  Session session(model);
+  std::vector<Shape> shapes;
+  session.observe([&](const Node&, uint32_t, const Tensor& value) { shapes.push_back(value.shape()); });
+  session.run({inputs[0]});
+  REQUIRE(shapes.size() >= 3);
+  CHECK(std::count(shapes.begin(), shapes.end(), Shape{1, 50, 10, 19}) ==
+        1);  // the depthwise result, and no other
+  CHECK(std::count(shapes.begin(), shapes.end(), Shape{1, 50, 20, 20}) == 0);
+  // With a second reader of what is between them there are two steps.
+  const Archive apart =
+      archive_of(head + "  y = conv(d, w3, 0.0) + mean_reduce(conv(e, w3, 0.0), axes = [2, 3]);\n", weights);
+  model = check_against_naive(apart, inputs);
+  CHECK(count_steps(*model->plan, StepKind::blocked_pair) == 0);
 }
 
 TEST_CASE("parts that lie together are views, and concat is computed in place") {
