@@ -235,7 +235,8 @@ NNEFRUN_INLINE V vgelu_erf(V x) {
   p = vfma(p, u, vset(0x1.ed60fap-4F));
   p = vfma(p, u, vset(0x1.e4a1b0p-4F));
   const V e = vexp_normal(t * t * vset(-0.5F));
-  return vfnma(p * u, vselect(vlt(t, vset(9.0F)), e * t, vset(0.0F)), vmax(x, vset(0.0F)));
+  const V beyond = vmin(x, vset(0.0F)) * vset(0.0F);  // NaN for minus infinity, as -infinity times 0 is
+  return vfnma(p * u, vselect(vlt(t, vset(9.0F)), e * t, beyond), vmax(x, vset(0.0F)));
 }
 // (1 + tanh u) / 2 = sigmoid(2u).
 NNEFRUN_INLINE V vgelu_tanh(V x) {
