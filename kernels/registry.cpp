@@ -8,6 +8,8 @@ namespace {
 constexpr KernelRow kRows[] = {
 #define NNEFRUN_MATMUL_F32(name, set, mr, nr) {#name, "matmul", #set, isa::set, true},
 #include "kernels/matmul/kernels.inc"
+#define NNEFRUN_INT8(name, set) {#name, "int8", #set, isa::set, true},
+#include "kernels/int8/kernels.inc"
 #if defined(__x86_64__)
 #define NNEFRUN_SET avx512
 #include "kernels/registry_rows.inc"

@@ -11,7 +11,7 @@ namespace nnefrun::kernels {
 
 struct KernelRow {
   const char* name;
-  const char* family;  // the folder: "matmul", "conv", "blocked", "attention", "elementwise", "reduce",
+  const char* family;  // the folder: "matmul", "int8", "conv", "blocked", "attention", "elementwise", "reduce",
                        // "pool", "move", "resample", "recurrent", "rope"
   const char* isa_suffix;
   IsaFeatures requires_isa;

@@ -1,0 +1,35 @@
+#include "kernels/int8/int8.h"
+
+#include "kernels/choose.h"
+
+namespace nnefrun::kernels {
+
+#define NNEFRUN_INT8_TABLE(suffix) extern const Int8Kernels int8_##suffix;
+#include "kernels/int8/kernels.inc"
+
+namespace {
+
+const Int8Kernels* const kRows[] = {
+#define NNEFRUN_INT8_TABLE(suffix) &int8_##suffix,
+#include "kernels/int8/kernels.inc"
+};
+constexpr int kRowCount = static_cast<int>(sizeof(kRows) / sizeof(kRows[0]));
+
+}  // namespace
+
+const Int8Kernels& choose_int8(IsaFeatures features) { return choose_row(kRows, kRowCount, features); }
+
+const Int8Kernels* const* int8_rows(int* count) {
+  *count = kRowCount;
+  return kRows;
+}
+
+size_t product_workspace(int64_t rows, int64_t taps, int64_t depth, const Int8Kernels& kernels) {
+  if (!kernels.widens) return 0;
+  if (kernels.group != 4 || kernels.rows != kAmxRows)
+    return static_cast<size_t>(rows * taps * depth) * sizeof(int16_t);
+  const auto up = [](int64_t n, int64_t unit) { return (n + unit - 1) / unit * unit; };
+  return static_cast<size_t>(up(rows, kAmxRows) * up(taps * depth, kAmxBytes));
+}
+
+}  // namespace nnefrun::kernels
