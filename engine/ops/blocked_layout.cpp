@@ -4,6 +4,7 @@
 #include <unordered_map>
 
 #include "engine/ops/blocked_rows.h"
+#include "engine/ops/lowering_quant.h"
 #include "kernels/blocked/blocked.h"
 
 namespace nnefrun {
@@ -27,6 +28,7 @@ class Islands {
 };
 
 bool lower_blocked(PlanBuilder& b, const Graph& graph, uint32_t node) {
+  if (b.layouts().nodes[node] == 2) return graph.node(node).op->lower(b, graph, node);
   const BlockedRow* row = find_blocked_row(graph.node(node).op->name);
   return row != nullptr && row->lower(b, graph, node);
 }
@@ -110,6 +112,12 @@ BlockedLayouts choose_blocked_layouts(const Graph& graph, const BlockedLayoutOpt
   for (uint32_t n = 0; n < count; ++n) {
     const uint32_t island = islands.find(n);
     layouts.nodes[n] = fits[n].fits && has_convolution[island] != 0 && balance[island] > 0 ? 1 : 0;
+  }
+  // Codes: repacks cost little beside what they feed.
+  for (uint32_t n = 0; n < count; ++n) {
+    const Node& node = graph.node(n);
+    const bool constant = node.facts.size() == 1 && node.facts[0].constant;
+    if (!constant && node.op->lower != nullptr && fits_channels_last(graph, n, layouts.nodes)) layouts.nodes[n] = 2;
   }
   return layouts;
 }

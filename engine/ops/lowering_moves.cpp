@@ -3,7 +3,7 @@
 #include <algorithm>
 
 #include "engine/ops/items.h"
-#include "engine/ops/lowering.h"
+#include "engine/ops/lowering_quant.h"
 #include "engine/runtime/step_parameters.h"
 
 namespace nnefrun {
@@ -372,7 +372,8 @@ bool lower_gather_nd(PlanBuilder& b, const Graph& graph, uint32_t index) {
 bool lower_cast(PlanBuilder& b, const Graph& graph, uint32_t index) {
   const Node& node = graph.node(index);
   const Fact &from = graph.fact(node.inputs[0]), &to = node.facts[0];
-  if (from.quant || to.quant || item_size(from.dtype) == 0 || item_size(to.dtype) == 0) return false;
+  if (from.quant || to.quant) return lower_code_cast(b, graph, index);
+  if (item_size(from.dtype) == 0 || item_size(to.dtype) == 0) return false;
   if (is_complex(from.dtype) || is_complex(to.dtype)) return false;
   if (from.dtype == to.dtype) return lower_alias(b, graph, index);
   b.step(StepKind::cast, {b.value_of(node.inputs[0])}, {b.result(index)});

@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "engine/ops/lowering_support.h"
+#include "engine/ops/lowering_quant.h"
 #include "kernels/reduce/reduce.h"
 
 namespace nnefrun {
@@ -133,6 +133,7 @@ bool lower_layer_norm(PlanBuilder& b, const Graph& graph, uint32_t index) {
 
 bool lower_pool(PlanBuilder& b, const Graph& graph, uint32_t index) {
   const Node& node = graph.node(index);
+  if (node.op->name == "max_pool" && is_code_type(node.facts[0].dtype)) return lower_code_pool(b, graph, index);
   PoolParameters p;
   if (!pool_window(graph, node, &b, &p)) return false;
   b.step(StepKind::pool, {b.value_of(node.inputs[0])}, {b.result(index)}, p);
@@ -151,7 +152,7 @@ constexpr Lowering kLowerings[] = {
     {"tract_core_rms_norm", lower_rms_norm},
     {"nnefrun_rms_norm", lower_rms_norm},
     {"nnefrun_layer_norm", lower_layer_norm},
-    {"max_pool", lower_pool},
+    {"max_pool", lower_pool, kF32 | TypeSet{DataType::i8, DataType::u8}},
     {"avg_pool", lower_pool},
     {"box", lower_pool},
 };

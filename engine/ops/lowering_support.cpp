@@ -48,8 +48,8 @@ bool is_zero(const Fact& fact) {
   return fact.constant && fact.constant->size() == 1 && fact.constant->as_double(0) == 0.0;
 }
 
-bool pool_window(const Graph& graph, const Node& node, PlanBuilder* b, PoolParameters* p) {
-  if (!is_f32(graph, node.inputs[0])) return false;
+bool pool_window(const Graph& graph, const Node& node, PlanBuilder* b, PoolParameters* p, bool of_codes) {
+  if (of_codes ? !is_code_type(graph.fact(node.inputs[0]).dtype) : !is_f32(graph, node.inputs[0])) return false;
   const NodeReader r(node, signature_of(node.op), nullptr);
   const DimShape& shape = graph.fact(node.inputs[0]).shape;
   if (!has_known_window(r)) return false;
@@ -65,7 +65,7 @@ bool pool_window(const Graph& graph, const Node& node, PlanBuilder* b, PoolParam
   }
   const std::string_view op = node.op->name;
   p->op = static_cast<uint8_t>(op == "max_pool" ? kernels::PoolOp::max
-                               : op == "avg_pool" || (op == "box" && r.logical("normalize"))
+                               : op == "avg_pool" || op == "nnefrun_qavg_pool" || (op == "box" && r.logical("normalize"))
                                    ? kernels::PoolOp::avg
                                    : kernels::PoolOp::sum);
   p->border =

@@ -18,9 +18,9 @@ bool is_f32(const Graph& graph, Outlet outlet);
 bool is_zero(const Fact& fact);
 
 // The window of a pool as a step wants it: two axes of planes, one to three spatial ones, known extents.
-// False when the node is another pool. Without a builder the padding is left out (then only the answer
+// False when the node is another pool, or not one of f32 (`of_codes`: of 8-bit integers). Without a builder the padding is left out (then only the answer
 // counts).
-bool pool_window(const Graph& graph, const Node& node, PlanBuilder* b, PoolParameters* p);
+bool pool_window(const Graph& graph, const Node& node, PlanBuilder* b, PoolParameters* p, bool of_codes = false);
 
 // An f32 constant of so many items that is about to be written whole: of a small one, the pages are there
 // already; of a large one they should come with the bands that it is written in (populate).

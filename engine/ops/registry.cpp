@@ -19,7 +19,7 @@ std::vector<std::span<const OpDef>> families() {
           shape_rows(),         slice_rows(),     indexing_rows(), selection_rows(),     reduce_rows(),
           matmul_rows(),        einsum_rows(),    conv_rows(),     fused_rows(),         pooling_rows(),
           roi_rows(),           resize_rows(),    grid_rows(),     normalization_rows(), quant_rows(),
-          quant_product_rows(), recurrent_rows(), cell_rows(), state_rows(),    cache_rows(),         linear_rows(),
+          quant_product_rows(), quant_code_rows(), recurrent_rows(), cell_rows(), state_rows(),    cache_rows(),         linear_rows(),
           attention_rows(),     expert_rows(),    signal_rows()};
 }
 
@@ -80,7 +80,7 @@ struct Registry {
     std::unordered_map<std::string_view, const Lowering*> lowerings;
     for (const auto theme :
          {elementwise_lowerings(), linear_lowerings(), move_lowerings(), reduce_lowerings(),
-          attention_lowerings(), resample_lowerings(), recurrent_lowerings(), loop_lowerings()}) {
+          attention_lowerings(), resample_lowerings(), recurrent_lowerings(), loop_lowerings(), quant_lowerings()}) {
       for (const Lowering& lowering : theme) lowerings.emplace(lowering.op, &lowering);
     }
     for (const auto family : families()) {

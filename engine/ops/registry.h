@@ -28,6 +28,7 @@ std::span<const OpDef> grid_rows();           // tract_core_grid_sample
 std::span<const OpDef> normalization_rows();  // batch_normalization .. rms_norm
 std::span<const OpDef> quant_rows();          // quantisation functions
 std::span<const OpDef> quant_product_rows();  // qconv, qmatmul, einsum_q
+std::span<const OpDef> quant_code_rows();     // tables, sums, means and pools of codes
 std::span<const OpDef> recurrent_rows();      // scan, sub-models, epilogues
 std::span<const OpDef> cell_rows();           // LSTM, GRU and plain recurrent cells over time
 std::span<const OpDef> state_rows();          // delay, pulse pad, exponential norms

@@ -216,6 +216,12 @@ uint32_t PlanBuilder::plain_value_of(Outlet outlet) {
   return value;
 }
 
+uint32_t PlanBuilder::channels_last_value(Outlet outlet) {
+  if (blocked_) return blocked_value_of(outlet);
+  const Fact& fact = graph_.fact(outlet);
+  return repack_codes(plain_value_of(outlet), fact.dtype, fact.shape, true);
+}
+
 uint32_t PlanBuilder::blocked_value_of(Outlet outlet) {
   const auto known = blocked_values_.find(outlet);
   if (known != blocked_values_.end()) return known->second;
@@ -252,6 +258,7 @@ uint32_t PlanBuilder::blocked_constant(const Tensor& source) {
 // The same items in the other layout. Where positions are single and channels fill their blocks, both are the
 // same bytes.
 uint32_t PlanBuilder::repack(uint32_t value, DataType dtype, const DimShape& logical, bool to_blocked) {
+  if (is_code_type(dtype)) return repack_codes(value, dtype, logical, to_blocked);
   const int64_t block = options_.layouts.block;
   const DimShape shape = to_blocked ? blocked_shape(logical, block) : logical;
   const bool single = std::all_of(logical.begin() + 2, logical.end(), [](const Dim& d) { return d.is(1); });
@@ -265,8 +272,22 @@ uint32_t PlanBuilder::repack(uint32_t value, DataType dtype, const DimShape& log
   return out;
 }
 
-DimShape PlanBuilder::layout_of(const DimShape& logical) const {
-  return blocked_ ? blocked_shape(logical, options_.layouts.block) : logical;
+uint32_t PlanBuilder::repack_codes(uint32_t value, DataType dtype, const DimShape& logical, bool to_last) {
+  const DimShape shape = to_last ? channels_last_shape(logical) : logical;
+  const bool single = std::all_of(logical.begin() + 2, logical.end(), [](const Dim& d) { return d.is(1); });
+  if (single && dtype == DataType::u8 && logical[1].is_constant() && logical[1].value() % kCodeChannels == 0)
+    return add_alias(dtype, value, shape, 0);
+  const uint32_t out = add_value(dtype, Storage::arena, 0, shape);
+  CodeRepackParameters p;
+  p.to_last = to_last ? 1 : 0;
+  p.channels = size(logical[1]);
+  step(StepKind::code_repack, {value}, {out}, p, to_last ? "into channels last" : "out of channels last");
+  return out;
+}
+
+DimShape PlanBuilder::layout_of(const DimShape& logical, DataType dtype) const {
+  if (!blocked_) return logical;
+  return is_code_type(dtype) ? channels_last_shape(logical) : blocked_shape(logical, options_.layouts.block);
 }
 
 uint32_t PlanBuilder::result(uint32_t node, uint32_t result) {
@@ -279,9 +300,9 @@ uint32_t PlanBuilder::result(uint32_t node, uint32_t result) {
   if (place != places_.end() && options_.layouts.has(place->second.concat) == blocked_) {
     begun_.insert(place->second.concat);
     const uint32_t whole = this->result(place->second.concat);
-    value = add_alias(fact.dtype, whole, layout_of(fact.shape), place->second.offset);
+    value = add_alias(fact.dtype, whole, layout_of(fact.shape, fact.dtype), place->second.offset);
   } else {
-    value = add_value(fact.dtype, Storage::arena, 0, layout_of(fact.shape));
+    value = add_value(fact.dtype, Storage::arena, 0, layout_of(fact.shape, fact.dtype));
   }
   known_values()[{node, result}] = value;
   return value;
@@ -295,7 +316,7 @@ uint32_t PlanBuilder::add_alias(DataType dtype, uint32_t value, const DimShape& 
 
 void PlanBuilder::alias_result(uint32_t node, uint32_t result, uint32_t value, const Dim& offset) {
   const Fact& fact = graph_.fact({node, result});
-  known_values()[{node, result}] = add_alias(fact.dtype, value, layout_of(fact.shape), offset);
+  known_values()[{node, result}] = add_alias(fact.dtype, value, layout_of(fact.shape, fact.dtype), offset);
 }
 
 bool PlanBuilder::lies_in(uint32_t value, uint32_t whole, const Dim& offset) {
@@ -318,7 +339,9 @@ void PlanBuilder::find_places() {
     Dim begin = 0;
     for (const Outlet& input : node.inputs) {
       const Fact& fact = graph_.fact(input);
-      const DimShape shape = blocked ? blocked_shape(fact.shape, options_.layouts.block) : fact.shape;
+      const DimShape shape = !blocked                   ? fact.shape
+                             : is_code_type(fact.dtype) ? channels_last_shape(fact.shape)
+                                                        : blocked_shape(fact.shape, options_.layouts.block);
       const bool computed = !fact.constant && given_.count(input.node) == 0;
       if (computed && options_.layouts.has(input.node) == blocked && fact.dtype == node.facts[0].dtype)
         places_.try_emplace(input, Place{n, begin});
@@ -328,7 +351,7 @@ void PlanBuilder::find_places() {
 }
 
 uint32_t PlanBuilder::temporary(DataType dtype, const DimShape& shape) {
-  return add_value(dtype, Storage::arena, 0, layout_of(shape));
+  return add_value(dtype, Storage::arena, 0, layout_of(shape, dtype));
 }
 
 uint32_t PlanBuilder::derived_constant(Outlet source, const std::string& form,
@@ -375,6 +398,20 @@ uint32_t PlanBuilder::constant(Tensor value) {
              : add_value(value.dtype(), Storage::constant, index, to_dims(value.shape()));
   plan_.constants.push_back(std::move(value));
   return id;
+}
+
+uint32_t PlanBuilder::readers_of(Outlet outlet) {
+  if (use_counts_.empty()) use_counts_ = graph_.use_counts();
+  return use_counts_[outlet.node][outlet.result];
+}
+
+void* PlanBuilder::last_parameters(StepKind kind, uint32_t value, size_t size) {
+  if (plan_.steps.empty()) return nullptr;
+  const PlanStep& step = plan_.steps.back();
+  if (step.kind != static_cast<uint32_t>(kind) || step.output_count != 1 || step.parameter_size != size ||
+      plan_.operands[step.first_operand + step.input_count] != value)
+    return nullptr;
+  return plan_.parameters.data() + step.parameters;
 }
 
 uint32_t PlanBuilder::expression(SizeExpression::Kind kind, int64_t a, int64_t b) {
@@ -506,7 +543,7 @@ void PlanBuilder::overwrite_arguments() {
     const auto kind = static_cast<StepKind>(step.kind);
     // These steps read each item of an argument before they write it.
     if (kind != StepKind::unary && kind != StepKind::binary && kind != StepKind::softmax &&
-        kind != StepKind::blocked_gate)
+        kind != StepKind::blocked_gate && kind != StepKind::code_map && kind != StepKind::code_binary)
       continue;
     const uint32_t out = plan_.operands[step.first_operand + step.input_count];
     if (plan_.values[out].storage != Storage::arena) continue;

@@ -79,6 +79,9 @@ class PlanBuilder {
   uint32_t value_of(Outlet outlet);
   // The same in the plain layout, also while a blocked node is lowered.
   uint32_t plain_value_of(Outlet outlet);
+  // Of a wire of codes: channels-last, also while a plain node is lowered (then it is repacked for this node
+  // alone).
+  uint32_t channels_last_value(Outlet outlet);
   // Whether an earlier node computed the wire in the blocked layout.
   bool is_computed_blocked(Outlet outlet) const {
     return blocked_values_.count(outlet) != 0 && values_.count(outlet) == 0;
@@ -86,8 +89,10 @@ class PlanBuilder {
   // Channels in a block while a blocked node is lowered, else 0.
   int64_t block() const { return blocked_ ? options_.layouts.block : 0; }
   const BlockedLayouts& layouts() const { return options_.layouts; }
+  // Whether the node at hand is lowered in a layout of its own: channel-blocked, or codes channels-last.
+  bool in_layout() const { return blocked_; }
   // The extents of what value_of and result give, and of a temporary of that logical shape.
-  DimShape layout_of(const DimShape& logical) const;
+  DimShape layout_of(const DimShape& logical, DataType dtype = DataType::f32) const;
   // A constant made from another one (a packed weight): made once for each `form`, however many nodes want
   // it. May take the source out of the graph; a lowering calls it when it will not decline any more.
   uint32_t derived_constant(Outlet source, const std::string& form,
@@ -108,6 +113,14 @@ class PlanBuilder {
   uint32_t body(std::shared_ptr<const Plan> plan);
   // Why the node at hand is going to be evaluated, for people; a lowering says so before it declines.
   void decline(std::string why) { why_evaluated_ = std::move(why); }
+  // How many nodes and outputs read a wire.
+  uint32_t readers_of(Outlet outlet);
+  // The parameters of the last step, when it is of that kind and writes `value`; null otherwise. Valid until
+  // the next step.
+  template <class P>
+  P* last_step(StepKind kind, uint32_t value) {
+    return static_cast<P*>(last_parameters(kind, value, sizeof(P)));
+  }
   // Index of the size expression that computes the Dim.
   uint32_t size(const Dim& dim);
   // Appends a step. P is a struct of step_parameters.h, trivially copyable.
@@ -135,6 +148,7 @@ class PlanBuilder {
   uint32_t blocked_value_of(Outlet outlet);
   uint32_t blocked_constant(const Tensor& constant);
   uint32_t repack(uint32_t value, DataType dtype, const DimShape& logical, bool to_blocked);
+  uint32_t repack_codes(uint32_t value, DataType dtype, const DimShape& logical, bool to_last);
   void add_step(StepKind kind, const std::vector<uint32_t>& inputs, const std::vector<uint32_t>& outputs,
                 const void* parameters, size_t size, std::string note);
   uint32_t add_value(DataType dtype, Storage storage, uint32_t index, const DimShape& shape);
@@ -142,6 +156,7 @@ class PlanBuilder {
   std::map<Outlet, uint32_t>& known_values() { return blocked_ ? blocked_values_ : values_; }
   uint32_t atom(const Dim::Atom& atom);
   uint32_t expression(SizeExpression::Kind kind, int64_t a, int64_t b);
+  void* last_parameters(StepKind kind, uint32_t value, size_t size);
   void evaluate_step(uint32_t node);
   void compute_lives();
   void overwrite_arguments();
@@ -160,6 +175,7 @@ class PlanBuilder {
   std::set<uint32_t> given_;  // nodes that are inputs or updated variables
   std::set<uint32_t> begun_;  // concats whose result exists because a part of it is computed in its place
   std::map<std::pair<Outlet, std::string>, uint32_t> derived_;
+  std::vector<std::vector<uint32_t>> use_counts_;  // of each result; empty until somebody asks
   struct Readers {
     std::vector<uint32_t> nodes;
     size_t lowered = 0;  // so many of them, the one at hand not yet

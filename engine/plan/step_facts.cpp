@@ -92,6 +92,18 @@ std::string operation_of(const StepContext& c) {
     case StepKind::recurrent: return "matmul_f32_f32_f32";  // by far the longer part
     case StepKind::deconv: return "matmul_f32_f32_f32";
     case StepKind::rope: return "rope_f32_f32_f32";
+    case StepKind::code_conv: {
+      const auto& p = c.as<CodeConvParameters>();
+      const bool depthwise = p.groups > 1 && p.groups == p.in_channels && p.groups == p.out_channels;
+      return depthwise ? "depthwise_u8_u8_i8" : "matmul_u8_u8_i8";
+    }
+    case StepKind::code_binary: {
+      static constexpr const char* kOps[] = {"add", "sub", "mul", "max", "min"};
+      return pick(kOps, c.as<CodeBinaryParameters>().op) + "_u8_u8_u8";
+    }
+    case StepKind::quantize: return "quantize_u8_f32";
+    case StepKind::dequantize: return "dequantize_f32_u8";
+    case StepKind::code_mean: return "sum_f64_u8";
     default: return {};
   }
 }

@@ -22,7 +22,7 @@ std::vector<const Rewrite*> declutter_rewrites() {
 
 std::vector<const Rewrite*> recognise_rewrites() { return joined({cell_rewrites()}); }
 
-std::vector<const Rewrite*> optimize_rewrites() { return joined({linear_rewrites()}); }
+std::vector<const Rewrite*> optimize_rewrites() { return joined({linear_rewrites(), code_rewrites()}); }
 
 std::vector<const Rewrite*> all_rewrites() {
   auto all = declutter_rewrites();

@@ -94,6 +94,7 @@ std::span<const Rewrite> activation_rewrites();  // spelled-out activations
 std::span<const Rewrite> linear_rewrites();      // convolutions and products with their neighbours
 std::span<const Rewrite> norm_rewrites();        // layer and rms normalisation
 std::span<const Rewrite> einsum_rewrites();      // products over named axes
+std::span<const Rewrite> code_rewrites();        // 8-bit codes that are computed with as reals
 std::span<const Rewrite> attention_rewrites();   // repeated heads, expansions that broadcasting does
 std::span<const Rewrite> loop_rewrites();        // loops: their constants, states, recurrent cells
 std::span<const Rewrite> cell_rewrites();        // recurrent cells outside of loops

@@ -238,4 +238,72 @@ struct ResampleParameters {
   int64_t in = 0;  // the extent that the table was made for
 };
 
+// How accumulators become codes: kernels::CodeEpilogue without its pointers.
+struct CodeEpilogueParameters {
+  double scale = 1;
+  int32_t limit = 0, zero_point = 0, low = 0, high = 255;
+  uint8_t by_channel = 0;  // scales are the last input
+  uint8_t flip = 0, raw = 0, narrow = 0;
+};
+
+// code_conv: inputs {x, packed weights, start, scales?}. A convolution: x and result channels-last. A product
+// (is_product): x [..., in_channels] and the result [..., out_channels] plain, all but the last axis are
+// rows. lanes, group: the packed layout.
+struct CodeConvParameters {
+  CodeEpilogueParameters epilogue;
+  uint8_t is_product = 0;
+  uint8_t x_flip = 0, x_zero = 0;
+  uint8_t has_factor = 0;
+  uint8_t depthwise_dots = 0;  // weights are packed for dot products over taps
+  int32_t factor = 0;  // times the sum of a window
+  int32_t lanes = 0, group = 0;
+  int64_t groups = 1, in_channels = 0, out_channels = 0;
+  int64_t filter[3] = {1, 1, 1}, stride[3] = {1, 1, 1}, dilation[3] = {1, 1, 1};
+  SizeIndex pad_before[3] = {};
+};
+
+// code_repack: [N, C, D...] <-> [N, D..., C'] as u8.
+struct CodeRepackParameters {
+  uint8_t to_last = 0;
+  SizeIndex channels = 0;
+};
+
+// quantize and dequantize: zero point as u8; flip 0x80 where the bytes are i8.
+struct QuantizeParameters {
+  float scale = 1;
+  int32_t zero_point = 0;
+  uint8_t is_signed = 0, flip = 0;
+};
+
+// code_map: inputs {x, table of 256 bytes}; y = table[x]. A table that only clamps u8 says so.
+struct CodeMapParameters {
+  uint8_t clamps = 0, low = 0, high = 255;
+};
+
+// code_binary: kernels::CodeBinary. The operands have the extents of the result, or the second one is a
+// vector of channels for each image (is_gate; channels-last).
+struct CodeBinaryParameters {
+  uint8_t op = 0;
+  uint8_t is_gate = 0;
+  uint8_t is_signed = 0, x_flip = 0, y_flip = 0, flip = 0;
+  int32_t x_zero = 0, y_zero = 0, zero = 0, low = 0, high = 255;
+  float x_scale = 1, y_scale = 1, scale = 1;
+};
+
+// code_mean: over all positions of each image; code_pool: windows over positions (PoolParameters; average
+// pools only have scales). Zero points as u8.
+struct CodePoolParameters {
+  PoolParameters window;
+  float x_scale = 1, scale = 1;
+  int32_t x_zero = 0, zero = 0;
+  uint8_t is_signed = 0;
+};
+
+// code_softmax: over adjacent axes, plain.
+struct CodeSoftmaxParameters {
+  uint32_t first_axis = 0, axis_count = 0;
+  float x_scale = 1, scale = 1;
+  int32_t zero_point = 0;
+};
+
 }  // namespace nnefrun

@@ -39,15 +39,25 @@ enum class StepKind : uint32_t {
   gather_nd = 23,
   deconv = 24,
   rope = 25,
-  blocked_pair = 26,
-  // 27 to 29 are free
+  blocked_pair = 29,
   attention = 30,
   resample = 31,
   integer = 32,
   range = 33,
   select_items = 34,  // of any type but f32
+  // 35 to 49 are free
+  // 8-bit codes, channels-last (kernels/int8) except where it says plain
+  code_conv = 50,    // also plain matrix products
+  code_repack = 51,  // plain <-> channels-last
+  quantize = 52,     // plain f32 -> plain codes
+  dequantize = 53,
+  code_map = 54,     // any layout
+  code_binary = 55,  // any layout
+  code_mean = 56,
+  code_pool = 57,
+  code_softmax = 58,  // plain
 };
-inline constexpr uint32_t kStepKindCount = 35;  // one more than the largest
+inline constexpr uint32_t kStepKindCount = 59;  // one more than the largest
 
 class Runtime;
 
@@ -98,6 +108,8 @@ extern const StepRow kCopyStep, kUnaryStep, kBinaryStep, kMatmulStep, kConvStep,
     kSoftmaxStep, kNormalizeStep, kGatherStep, kCastStep, kSelectStep, kPadStep, kSizesStep, kBlockedConvStep,
     kRepackStep, kBlockedPoolStep, kBlockedSumStep, kBlockedGateStep, kAttentionStep, kResampleStep,
     kIntegerStep, kRangeStep, kSelectItemsStep, kRecurrentStep, kLoopStep, kGatherElementsStep, kGatherNdStep,
-    kDeconvStep, kRopeStep, kBlockedPairStep;
+    kDeconvStep, kRopeStep, kBlockedPairStep, kCodeConvStep, kCodeRepackStep, kQuantizeStep, kDequantizeStep,
+    kCodeMapStep, kCodeBinaryStep, kCodeMeanStep, kCodePoolStep, kCodeSoftmaxStep, kQuantizeQ80Step,
+    kMatmulQ40Step, kGatherQ40Step;
 
 }  // namespace nnefrun

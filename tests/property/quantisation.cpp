@@ -25,12 +25,163 @@ Outlet coded(Draw& d, const Codes& c, const DimShape& shape, bool constant) {
   Fact fact = fact_of(c.dtype, shape);
   fact.quant = c.quant;
   const auto fill = [&d, c](const Shape& known, const SymbolValues&) {
-    return d.reals(c.dtype, known, 0, 127);
+    return c.dtype == DataType::i8 ? d.reals(c.dtype, known, -128, 127) : d.reals(c.dtype, known, 0, 255);
   };
   if (const auto known = fact.static_shape(); known && constant) return d.constant(fill(*known, {}), c.quant);
   return d.input(fact, fill);
 }
 std::string result_type(Draw& d) { return d.one_in(4) ? "i32" : type_text(codes(d)); }
+
+// ---- chains of operations on codes, as quantised networks have them ----
+
+Outlet real(Draw& d, Outlet wire) { return d.call("tract_core_cast", {{"input", wire}}, {{"to", "f32"}}); }
+Outlet code(Draw& d, Outlet wire, const Codes& c) {
+  return d.call("tract_core_cast", {{"input", wire}}, {{"to", type_text(c)}});
+}
+Codes codes_of(const Fact& fact) { return {fact.dtype, *fact.quant}; }
+
+Outlet function(Draw& d, Outlet x) {
+  switch (d.between(0, 3)) {
+    case 0: return d.call("relu", {{"x", x}});
+    case 1: return d.call("sigmoid", {{"x", x}});
+    case 2:
+      return d.call("clamp", {{"x", x},
+                              {"a", d.constant(Tensor::scalar(-0.5F))},
+                              {"b", d.constant(Tensor::scalar(static_cast<float>(d.real(0, 3))))}});
+    default: return d.call("mul", {{"x", x}, {"y", d.constant(Tensor::scalar(1.5F))}});
+  }
+}
+
+Outlet convolved(Draw& d, Outlet x) {
+  const Fact& fact = d.fact(x);
+  if (fact.rank() < 3 || !fact.shape[1].is_constant()) return x;
+  const int64_t channels = fact.shape[1].value();
+  const bool depthwise = channels > 1 && d.one_in(2);
+  const int64_t out = depthwise ? channels : d.between(1, 20);
+  DimShape filter{out, depthwise ? Dim(1) : Dim(channels)};
+  std::vector<int64_t> stride;
+  std::vector<std::pair<int64_t, int64_t>> padding;
+  for (int axis = 2; axis < fact.rank(); ++axis) {
+    const int64_t size = d.between(1, 3);
+    filter.emplace_back(size);
+    stride.push_back(d.between(1, 2));
+    padding.emplace_back(size - 1, d.between(0, size - 1));
+  }
+  const Attributes window{{"padding", Attribute::of_pairs(padding)}, {"stride", Attribute::of_ints(stride)}};
+  Arguments arguments{{"input", x}, {"filter", coded(d, codes(d), filter, true)}};
+  const Tensor bias = d.reals(DataType::i32, {d.one_in(3) ? 1 : out}, -5000, 5000);
+  if (d.one_in(2)) arguments.emplace_back("bias", d.constant(bias));
+  const Codes to = codes(d);
+  Attributes attributes = window;
+  attributes.emplace_back("groups", depthwise ? channels : int64_t{1});
+  if (d.one_in(2)) {
+    attributes.emplace_back("to", type_text(to));
+    return d.call("nnefrun_qconv", arguments, attributes);
+  }
+  // One scale for each channel.
+  const auto scalar = [&](const char* name, Tensor value) {
+    arguments.emplace_back(name, d.constant(std::move(value)));
+  };
+  scalar("a0", Tensor::scalar(int32_t{d.one_in(2) ? 0 : static_cast<int32_t>(d.between(-3, 3))}));
+  scalar("a_scale", d.reals(DataType::f32, {out}, 0.001, 0.01));
+  scalar("b0", Tensor::scalar(fact.quant->zero_point));
+  scalar("b_scale", Tensor::scalar(fact.quant->scale));
+  scalar("c0", Tensor::scalar(to.quant.zero_point));
+  scalar("c_scale", Tensor::scalar(to.quant.scale));
+  attributes.emplace_back("output_dt", type_text(to));
+  return d.call("tract_core_qconv", arguments, attributes);
+}
+
+Outlet pooled(Draw& d, Outlet x, bool average) {
+  const Fact& fact = d.fact(x);
+  if (fact.rank() < 3) return x;
+  std::vector<int64_t> size{1, 1}, stride{1, 1};
+  std::vector<std::pair<int64_t, int64_t>> padding{{0, 0}, {0, 0}};
+  for (int axis = 2; axis < fact.rank(); ++axis) {
+    size.push_back(d.between(1, 3));
+    stride.push_back(d.between(1, 2));
+    padding.emplace_back(size.back() - 1, d.between(0, size.back() - 1));
+  }
+  return d.call(average ? "avg_pool" : "max_pool", {{"input", real(d, x)}},
+                {{"size", Attribute::of_ints(size)},
+                 {"border", d.pick({"constant", "ignore"})},
+                 {"padding", Attribute::of_pairs(padding)},
+                 {"stride", Attribute::of_ints(stride)}});
+}
+
+Outlet averaged(Draw& d, Outlet x) {
+  std::vector<int64_t> axes;
+  for (int axis = 2; axis < d.fact(x).rank(); ++axis) axes.push_back(axis);
+  return d.call("mean_reduce", {{"input", real(d, x)}}, {{"axes", Attribute::of_ints(axes)}});
+}
+
+// Up to five operations on codes after `x`, most of them spelled out in f32.
+Outlet network(Draw& d, Outlet x) {
+  for (int64_t more = d.between(1, 5); more > 0; --more) {
+    const Codes own = codes_of(d.fact(x)), to = d.one_in(2) ? own : codes(d);
+    switch (d.between(0, 6)) {
+      case 0: x = code(d, function(d, real(d, x)), to); break;
+      case 1: {
+        const auto* op = d.pick({"add", "sub", "mul", "max", "min"});
+        Outlet z =
+            d.call(op, {{"x", real(d, x)}, {"y", real(d, d.one_in(2) ? x : code(d, real(d, x), codes(d)))}});
+        if (d.one_in(2)) z = function(d, z);
+        x = code(d, z, to);
+        break;
+      }
+      case 2: x = code(d, pooled(d, x, true), to); break;
+      case 3: x = code(d, pooled(d, x, false), to); break;
+      case 4: {
+        if (d.fact(x).rank() < 3) break;
+        const Outlet mean = code(d, averaged(d, x), to);
+        x = d.one_in(2) ? mean : code(d, d.call("mul", {{"x", real(d, x)}, {"y", real(d, mean)}}), own);
+        break;
+      }
+      default: x = convolved(d, x);
+    }
+    if (d.one_in(5)) d.result(x);
+  }
+  return d.one_in(2) ? real(d, x) : x;
+}
+
+void qmap(Draw& d, std::string_view op) {
+  const Codes to = codes(d);
+  const bool is_signed = to.dtype == DataType::i8;
+  const Tensor table = d.reals(DataType::i64, {256}, is_signed ? -128 : 0, is_signed ? 127 : 255);
+  d.follow(d.call(op, {{"x", coded(d, codes(d), d.shape(1, 4), false)}, {"table", d.constant(table)}},
+                  {{"to", type_text(to)}}));
+}
+void qbinary(Draw& d, std::string_view op) {
+  const DimShape shape = d.shape(1, 4);
+  const bool narrow = d.one_in(3);
+  d.follow(d.call(op,
+                  {{"x", coded(d, codes(d), shape, false)},
+                   {"y", coded(d, codes(d), narrow ? d.narrowed(shape) : shape, d.one_in(4))}},
+                  {{"op", d.pick({"add", "sub", "mul", "max", "min"})}, {"to", type_text(codes(d))}}));
+}
+void qmean(Draw& d, std::string_view op) {
+  const DimShape shape = d.shape(3, 5);
+  std::vector<int64_t> axes;
+  for (size_t axis = 2; axis < shape.size(); ++axis) axes.push_back(static_cast<int64_t>(axis));
+  if (d.one_in(4)) axes = {d.between(0, 2)};
+  d.follow(d.call(op, {{"x", coded(d, codes(d), shape, false)}},
+                  {{"axes", Attribute::of_ints(axes)}, {"to", type_text(codes(d))}}));
+}
+void qavg_pool(Draw& d, std::string_view op) {
+  DimShape shape{d.between(1, 2), d.between(1, 9)};
+  std::vector<int64_t> size{1, 1};
+  std::vector<std::pair<int64_t, int64_t>> padding{{0, 0}, {0, 0}};
+  for (int64_t axes = d.between(1, 3); axes > 0; --axes) {
+    size.push_back(d.between(1, 3));
+    shape.emplace_back(d.between(size.back(), 7));
+    padding.emplace_back(d.between(0, size.back()), d.between(0, size.back()));
+  }
+  d.follow(d.call(op, {{"input", coded(d, codes(d), shape, false)}},
+                  {{"size", Attribute::of_ints(size)},
+                   {"border", d.pick({"constant", "ignore"})},
+                   {"padding", Attribute::of_pairs(padding)},
+                   {"to", type_text(codes(d))}}));
+}
 
 void qmatmul(Draw& d, std::string_view op) {
   const Dim m = d.extent(), k = d.extent(), n = d.size();
@@ -56,11 +207,25 @@ void qconv(Draw& d, std::string_view op) {
   Arguments arguments{{"input", coded(d, codes(d), shape, false)},
                       {"filter", coded(d, codes(d), filter, !d.one_in(4))}};
   if (d.one_in(2)) arguments.emplace_back("bias", d.argument(DataType::i32, {out}, -100, 100));
-  d.follow(d.call(op, arguments,
-                  {{"padding", Attribute::of_pairs(padding)},
-                   {"stride", Attribute::of_ints(stride)},
-                   {"groups", groups},
-                   {"to", result_type(d)}}));
+  const bool goes_on = d.one_in(2);
+  const Outlet y = d.call(op, arguments,
+                          {{"padding", Attribute::of_pairs(padding)},
+                           {"stride", Attribute::of_ints(stride)},
+                           {"groups", groups},
+                           {"to", goes_on ? type_text(codes(d)) : result_type(d)}});
+  if (goes_on) {
+    d.result(network(d, y));
+  } else {
+    d.follow(y);
+  }
+}
+// A network of an image.
+void code_network(Draw& d, std::string_view) {
+  DimShape shape{d.one_in(2) && d.symbolic ? Dim::symbol("B") : Dim(d.between(1, 2)), d.between(1, 20)};
+  for (int64_t axes = d.between(1, 3); axes > 0; --axes) {
+    shape.push_back(d.one_in(3) && d.symbolic ? Dim::symbol("S") + Dim(3) : Dim(d.between(3, 9)));
+  }
+  d.result(network(d, convolved(d, coded(d, codes(d), shape, false))));
 }
 void qsoftmax(Draw& d, std::string_view op) {
   const DimShape shape = d.shape(1, 4);
@@ -133,6 +298,11 @@ void to_grid(Draw& d, std::string_view op) {
 constexpr Generator kGenerators[] = {
     {"nnefrun_qmatmul", qmatmul},
     {"nnefrun_qconv", qconv},
+    {"nnefrun_qmap", qmap},
+    {"nnefrun_qbinary", qbinary},
+    {"nnefrun_qmean", qmean},
+    {"nnefrun_qavg_pool", qavg_pool},
+    {"network of codes", code_network},
     {"nnefrun_qsoftmax", qsoftmax},
     {"tract_core_qconv", tract_qconv},
     {"tract_core_qmatmul", tract_qmatmul},
