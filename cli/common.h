@@ -82,5 +82,6 @@ int bench_verb(const Options& options);
 int profile_verb(const Options& options);
 int ops_verb(const Options& options);
 int kernels_verb(const Options& options);
+int quantize_verb(const Options& options);
 
 }  // namespace nnefrun::cli

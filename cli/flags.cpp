@@ -51,6 +51,12 @@ constexpr VerbRow kVerbs[] = {
      "Examples:\n"
      "  nnefrun kernels\n"
      "  nnefrun kernels --isa avx2\n"},
+    {Verb::quantize, "quantize", "Write a quantised model and say what it costs.",
+     "Examples:\n"
+     "  nnefrun quantize model.nnef.tgz -o small.nnef.tgz --int8 --calibrate inputs/\n"
+     "  nnefrun quantize model.nnef.tgz -o small.nnef.tgz --int8 --calibrate inputs/ --max-error 0.05 --html report.html\n"
+     "  nnefrun quantize model.nnef.tgz -o small.nnef.tgz --int8 --calibrate set.npz --ranges mse --keep 'head*'\n"
+     "  nnefrun quantize model.nnef.tgz -o small.nnef.tgz --weights q40\n"},
 };
 
 // Adds flags to one group of the help.
@@ -117,10 +123,25 @@ void add_general(CLI::App& app, Verb verb, Options& o, RawFlags& raw) {
     add.one("--trace-events", o.trace_events, "FILE",
             "Write the last runs as a time line for chrome://tracing and Perfetto (JSON)");
   }
-  if (verb != Verb::run && verb != Verb::check && verb != Verb::print) {
+  if (verb != Verb::run && verb != Verb::check && verb != Verb::print && verb != Verb::quantize) {
     add.on("--json", o.json, "The report as JSON");
   }
   add.on("--json-errors", o.json_errors, "Errors as JSON, one object a line");
+}
+
+void add_quantizing(CLI::App& app, Options& o, RawFlags& raw) {
+  Adder add(app, "Quantising");
+  add.one("-o,--output", o.output, "PATH", "The model to write: .tgz, .tar or a folder");
+  add.on("--int8", o.quantize.int8, "8-bit codes for weights (a scale for each channel) and activations");
+  add.one("--weights", o.quantize.weights, "SCHEME", "Weights alone: q40, q80, int8 or int4-group32");
+  add.one("--calibrate", o.quantize.calibrate, "PATH",
+          "Inputs to learn ranges from: an .npz keyed by the inputs' names, or a folder of them");
+  add.one("--ranges", raw.ranges, "NAME", "minmax, percentile or mse [minmax]");
+  add.one("--percentile", raw.percentile, "P", "Percent of the values that --ranges percentile keeps [99.99]");
+  add.again("--keep", o.quantize.keep, "NODE", "Nodes that stay in float; * stands for any text (repeatable)");
+  add.one("--max-error", o.quantize.max_error, "E",
+          "Keep as few more nodes in float as it takes for a relative error of the results up to E");
+  add.one("--html", o.html, "FILE", "Write the report as one HTML page that needs nothing else");
 }
 
 void add_limits(CLI::App& app, RawFlags& raw) {
@@ -193,6 +214,7 @@ void add_flags(CLI::App& app, Verb verb, Options& options, RawFlags& raw) {
     add_results(app, options);
   }
   if (has_inputs(verb) || verb == Verb::print || verb == Verb::info) add_compiling(app, verb, options, raw);
+  if (verb == Verb::quantize) add_quantizing(app, options, raw);
   add_limits(app, raw);
 }
 

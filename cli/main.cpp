@@ -23,6 +23,7 @@ int dispatch(const Options& options) {
     case Verb::profile: return profile_verb(options);
     case Verb::ops: return ops_verb(options);
     case Verb::kernels: return kernels_verb(options);
+    case Verb::quantize: return quantize_verb(options);
   }
   return kWrongUsage;
 }

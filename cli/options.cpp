@@ -57,6 +57,7 @@ void interpret_limits(Options& o, const RawFlags& raw) {
 }
 
 void check_results(const Options& o) {
+  if (o.verb == Verb::quantize) return;
   if (!o.output.empty() && o.output != "-" && !ends_with(o.output, ".npz") && !ends_with(o.output, ".npy")) {
     throw usage("--output wants a name that ends in .npz or .npy, or -, not `" + o.output + "`");
   }
@@ -75,6 +76,28 @@ void check_results(const Options& o) {
   if (o.rtol && !(*o.rtol >= 0)) throw usage("--rtol must not be negative");
   if (o.atol && !(*o.atol >= 0)) throw usage("--atol must not be negative");
   if (!(o.outliers >= 0 && o.outliers <= 1)) throw usage("--outliers is a fraction from 0 to 1");
+}
+
+void interpret_quantizing(Options& o, const RawFlags& raw) {
+  QuantizeFlags& q = o.quantize;
+  if (o.output.empty()) throw usage("quantize wants -o: the model to write");
+  if (o.html == "-") throw usage("--html wants the name of a file: standard output holds the report");
+  if (q.int8 == !q.weights.empty()) throw usage("quantize wants either --int8 or --weights");
+  if (q.int8 && q.calibrate.empty()) throw usage("--int8 wants --calibrate: inputs to learn ranges from");
+  if (!q.int8 && q.max_error) throw usage("--max-error goes with --int8");
+  if (!q.weights.empty() && !weight_scheme_from_name(q.weights)) {
+    throw usage("--weights is q40, q80, int8 or int4-group32, not `" + q.weights + "`");
+  }
+  const auto method = range_method_from_name(raw.ranges);
+  if (!method) throw usage("--ranges is minmax, percentile or mse, not `" + raw.ranges + "`");
+  q.method = *method;
+  char* end = nullptr;
+  const double percent = std::strtod(raw.percentile.c_str(), &end);
+  if (raw.percentile.empty() || *end != '\0' || !(percent > 50 && percent <= 100)) {
+    throw usage("--percentile must be from 50 to 100, not `" + raw.percentile + "`");
+  }
+  q.kept = percent / 100;
+  if (q.max_error && !(*q.max_error >= 0)) throw usage("--max-error must not be negative");
 }
 
 // What remains to be said of the flags once CLI11 has read them.
@@ -112,6 +135,7 @@ void interpret(Options& o, const RawFlags& raw, const CLI::App& app) {
     throw usage("--feedback goes with --steps: one run has no next one");
   }
   interpret_limits(o, raw);
+  if (o.verb == Verb::quantize) interpret_quantizing(o, raw);
   check_results(o);
   if (o.threads < 1 || o.threads > 256) {
     throw usage("--threads must be from 1 to 256, not " + std::to_string(o.threads));

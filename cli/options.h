@@ -10,10 +10,11 @@
 #include <vector>
 
 #include "engine/compiler.h"
+#include "quant/calibrate.h"
 
 namespace nnefrun::cli {
 
-enum class Verb : uint8_t { run, check, info, print, bench, profile, ops, kernels };
+enum class Verb : uint8_t { run, check, info, print, bench, profile, ops, kernels, quantize };
 
 // What a model and a run may use. The defaults stop what only pretends to be a model and pass every real one.
 struct Limits {
@@ -23,6 +24,17 @@ struct Limits {
   uint64_t text = uint64_t{256} << 20;    // bytes of a graph.nnef
   uint64_t members = 100'000;
   uint64_t nodes = 1'000'000;  // of the graph with its fragments expanded
+};
+
+// What `nnefrun quantize` is to do.
+struct QuantizeFlags {
+  bool int8 = false;
+  std::string weights;    // scheme of weights alone; "" with int8
+  std::string calibrate;  // a folder of .npz files, or one
+  RangeMethod method = RangeMethod::min_max;
+  double kept = 0.9999;
+  std::vector<std::string> keep;
+  std::optional<double> max_error;
 };
 
 struct Options {
@@ -67,7 +79,8 @@ struct Options {
   bool markdown = false;              // ops
   bool json = false;                  // info, bench, profile, ops, kernels
   double min_time = 1, warmup = 0.1;  // bench, profile; seconds
-  std::string trace_events, html;     // profile: files to write
+  std::string trace_events, html;     // profile: files to write (html: also quantize)
+  QuantizeFlags quantize;
 };
 
 // `--help` or `--version` was asked for: the text to print instead.

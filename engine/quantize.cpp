@@ -1,0 +1,513 @@
+#include "engine/quantize.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "engine/ops/quant_types.h"
+#include "engine/session.h"
+#include "quant/tensors.h"
+
+namespace nnefrun {
+namespace {
+
+bool contains(std::span<const std::string_view> names, std::string_view name) {
+  return std::find(names.begin(), names.end(), name) != names.end();
+}
+
+constexpr std::string_view kProducts[] = {"conv", "matmul", "linear"};
+// Item by item, or over windows and axes: computed in f32 between casts.
+constexpr std::string_view kFunctions[] = {"add",
+                                           "sub",
+                                           "mul",
+                                           "max",
+                                           "min",
+                                           "relu",
+                                           "sigmoid",
+                                           "tanh",
+                                           "clamp",
+                                           "leaky_relu",
+                                           "elu",
+                                           "silu",
+                                           "tract_core_hard_swish",
+                                           "nnefrun_clip",
+                                           "nnefrun_gelu",
+                                           "avg_pool",
+                                           "box",
+                                           "mean_reduce",
+                                           "softplus"};
+// The result's codes are those of the first argument.
+constexpr std::string_view kMoves[] = {"max_pool",  "reshape", "transpose",     "squeeze",
+                                       "unsqueeze", "copy",    "nnefrun_slice", "concat"};
+constexpr std::string_view kClamps[] = {"relu", "clamp", "nnefrun_clip"};
+
+NodeReader read(const Node& node) { return NodeReader(node, signature_of(node.op), nullptr); }
+bool is_plain_f32(const Fact& fact) { return fact.dtype == DataType::f32 && !fact.quant; }
+
+// Weights of a product as rows of output channels.
+struct Rows {
+  Tensor weights;  // [channels, ...]
+  Tensor bias;     // one item or [channels]; no items: none
+};
+
+// [channels] items of a bias of a convolution or product; nullopt when it is another thing.
+std::optional<Tensor> bias_rows(const Graph& graph, const Node& node, int64_t channels) {
+  if (node.inputs.size() < 3) return Tensor::zeros(DataType::f32, {channels});
+  const Fact& fact = graph.fact(node.inputs[2]);
+  if (!fact.constant || !is_plain_f32(fact)) return std::nullopt;
+  const Tensor& bias = *fact.constant;
+  if (bias.size() != 1 && bias.size() != channels) return std::nullopt;
+  Tensor out = Tensor::zeros(DataType::f32, {channels});
+  for (int64_t i = 0; i < channels; ++i)
+    out.mutable_data<float>()[i] = bias.data<float>()[bias.size() == 1 ? 0 : i];
+  return out;
+}
+
+std::optional<Rows> rows_of(const Graph& graph, const Node& node) {
+  const Fact &x = graph.fact(node.inputs[0]), &w = graph.fact(node.inputs[1]);
+  if (!w.constant || x.constant || !is_plain_f32(w) || !is_plain_f32(x)) return std::nullopt;
+  Rows rows;
+  const std::string_view op = node.op->name;
+  const NodeReader r = read(node);
+  if (op == "conv") {
+    if (r.string("border") != "constant" || x.rank() < 3) return std::nullopt;
+    rows.weights = *w.constant;
+  } else {
+    const Shape& shape = w.constant->shape();
+    const bool outer_one = std::all_of(shape.begin(), shape.end() - 2, [](int64_t d) { return d == 1; });
+    if (!outer_one || x.rank() < 2 || x.rank() > 5) return std::nullopt;
+    const int64_t a = shape[shape.size() - 2], b = shape.back();
+    const bool rows_are_channels = op == "linear" || r.logical("transposeB");
+    if (op == "matmul" && r.logical("transposeA")) return std::nullopt;
+    if (rows_are_channels) {
+      rows.weights = w.constant->reshaped({a, b});
+    } else {
+      rows.weights = Tensor::uninitialized(DataType::f32, {b, a});
+      for (int64_t i = 0; i < a; ++i) {
+        for (int64_t j = 0; j < b; ++j)
+          rows.weights.mutable_data<float>()[j * a + i] = w.constant->data<float>()[i * b + j];
+      }
+    }
+  }
+  const auto bias = bias_rows(graph, node, rows.weights.dim(0));
+  if (!bias || rows.weights.size() == 0) return std::nullopt;
+  rows.bias = *bias;
+  return rows;
+}
+
+// Whether the node may compute on codes.
+bool takes_codes(const Graph& graph, const Node& node) {
+  if (node.facts.size() != 1 || node.facts[0].constant || !is_plain_f32(node.facts[0]) || node.op->stateful ||
+      !node.bodies.empty() || node.inputs.empty())
+    return false;
+  const std::string_view op = node.op->name;
+  if (contains(kProducts, op)) return rows_of(graph, node).has_value();
+  if (!contains(kFunctions, op) && !contains(kMoves, op)) return false;
+  return std::any_of(node.inputs.begin(), node.inputs.end(), [&](Outlet input) {
+    return is_plain_f32(graph.fact(input)) && !graph.fact(input).constant;
+  });
+}
+
+class Quantizer {
+ public:
+  Quantizer(const Graph& base, const Observations& seen, const QuantizeOptions& options)
+      : base_(base), seen_(seen), options_(options) {
+    choose();
+  }
+
+  std::vector<std::string> names() const {
+    std::vector<std::string> out;
+    for (uint32_t n = 0; n < base_.nodes().size(); ++n) {
+      if (coded_[n]) out.push_back(base_.node(n).result_names[0]);
+    }
+    return out;
+  }
+
+  Graph run() {
+    out_.name = base_.name;
+    out_.symbols = base_.symbols;
+    out_.assertions = base_.assertions;
+    out_.properties = base_.properties;
+    for (uint32_t n = 0; n < base_.nodes().size(); ++n) emit(n);
+    for (const Outlet& input : base_.inputs) out_.inputs.push_back(real_.at(input));
+    for (const GraphOutput& output : base_.outputs)
+      out_.outputs.push_back({real_.at(output.outlet), output.name});
+    for (const auto& update : base_.updates)
+      out_.updates.emplace_back(real_.at(update.first), real_.at(update.second));
+    return without_dead_nodes(std::move(out_));
+  }
+
+ private:
+  // Which nodes compute on codes, and the types of all values: ranges are folded through what keeps them.
+  void choose() {
+    const auto count = static_cast<uint32_t>(base_.nodes().size());
+    coded_.assign(count, false);
+    const auto uses = base_.use_counts();
+    for (uint32_t n = 0; n < count; ++n) {
+      const Node& node = base_.node(n);
+      for (uint32_t r = 0; r < node.facts.size(); ++r) {
+        const auto seen = seen_.find(node.result_names[r]);
+        if (seen != seen_.end() && !seen->second.empty())
+          types_[{n, r}] = seen->second.quantization(options_.method, options_.kept);
+      }
+      coded_[n] = takes_codes(base_, node) && types_.count({n, 0}) != 0 &&
+                  options_.keep.count(node.result_names[0]) == 0;
+      // An input whose range nobody saw cannot become codes.
+      for (const Outlet& input : node.inputs) {
+        const Fact& fact = base_.fact(input);
+        if (coded_[n] && contains(kProducts, node.op->name) && input == node.inputs[0] && !fact.constant)
+          coded_[n] = types_.count(input) != 0;
+      }
+    }
+    const auto sole_reader = [&](Outlet wire) { return uses[wire.node][wire.result] == 1; };
+    // Saturation of the codes clamps: what a clamp alone reads has the clamp's range.
+    for (uint32_t n = count; n-- > 0;) {
+      const Node& node = base_.node(n);
+      if (!coded_[n]) continue;
+      const std::string_view op = node.op->name;
+      if (contains(kClamps, op) && coded_[node.inputs[0].node] && sole_reader(node.inputs[0]) &&
+          !contains(kMoves, base_.node(node.inputs[0]).op->name))
+        types_[node.inputs[0]] = types_[{n, 0}];
+      if (op == "concat") {
+        for (const Outlet& input : node.inputs) {
+          if (coded_[input.node] && sole_reader(input)) types_[input] = types_[{n, 0}];
+        }
+      }
+    }
+    for (uint32_t n = 0; n < count; ++n) {
+      const Node& node = base_.node(n);
+      if (!coded_[n] || !contains(kMoves, node.op->name) || node.op->name == "concat") continue;
+      const auto from = types_.find(node.inputs[0]);
+      if (from != types_.end() && coded_[node.inputs[0].node]) types_[{n, 0}] = from->second;
+    }
+  }
+
+  std::string type_text(Outlet wire) const { return item_type_text({DataType::i8, types_.at(wire)}); }
+  Outlet cast(Outlet wire, const std::string& to, std::string name) {
+    return out_.add("tract_core_cast", {wire}, {Attribute(to)}, std::move(name));
+  }
+  // The codes of a value of the base graph.
+  Outlet codes(Outlet wire) {
+    const auto known = codes_.find(wire);
+    if (known != codes_.end()) return known->second;
+    const Outlet coded = cast(real_.at(wire), type_text(wire), base_.name_of(wire) + "_codes");
+    codes_[wire] = coded;
+    return coded;
+  }
+  Outlet constant(Tensor value, const std::string& label,
+                  std::optional<AffineQuantization> quant = std::nullopt) {
+    return out_.add_constant(std::move(value), label, quant);
+  }
+
+  void emit(uint32_t index) {
+    const Node& node = base_.node(index);
+    std::vector<Outlet> inputs;
+    for (const Outlet& input : node.inputs) inputs.push_back(real_.at(input));
+    if (coded_[index] && contains(kProducts, node.op->name)) {
+      finish(index, product(index));
+      return;
+    }
+    Node copy = node;
+    const std::string name = node.result_names[0];
+    if (coded_[index]) copy.result_names[0] = name + "_f32";
+    const Outlet raw = out_.add_copy(std::move(copy), inputs);
+    for (uint32_t r = 0; r < node.facts.size(); ++r) real_[{index, r}] = {raw.node, r};
+    if (coded_[index]) finish(index, cast(raw, type_text({index, 0}), name + "_codes"));
+  }
+  void finish(uint32_t index, Outlet coded) {
+    codes_[{index, 0}] = coded;
+    real_[{index, 0}] = cast(coded, "f32", base_.node(index).result_names[0]);
+  }
+
+  Outlet product(uint32_t index) {
+    const Node& node = base_.node(index);
+    const Rows rows = *rows_of(base_, node);
+    const int64_t channels = rows.weights.dim(0), count = rows.weights.size() / channels;
+    const ChannelCodes w = quantize_channels(rows.weights.data<float>(), channels, count);
+    const AffineQuantization x = types_.at(node.inputs[0]), y = types_.at({index, 0});
+    std::vector<int32_t> bias;
+    for (int64_t c = 0; c < channels; ++c) {
+      const double unit =
+          static_cast<double>(x.scale) * static_cast<double>(w.scales[static_cast<size_t>(c)]);
+      const double steps = std::nearbyint(static_cast<double>(rows.bias.data<float>()[c]) / unit);
+      bias.push_back(static_cast<int32_t>(std::clamp(steps, -1073741824.0, 1073741824.0)));
+    }
+    const std::string& name = node.result_names[0];
+    Tensor codes_tensor = Tensor::uninitialized(DataType::i8, rows.weights.shape());
+    std::copy(w.codes.begin(), w.codes.end(), codes_tensor.mutable_data<int8_t>());
+    const Outlet filter = constant(codes_tensor, name + "_filter");
+    const Outlet offsets = constant(Tensor::of<int32_t>({channels}, bias), name + "_bias");
+    const Outlet scales = constant(Tensor::of<float>({channels}, w.scales), name + "_scale");
+    const auto number = [&](auto value, const char* what) {
+      return constant(Tensor::scalar(value), name + what);
+    };
+    const Outlet w_zero = number(int32_t{0}, "_w_zero"), x_zero = number(x.zero_point, "_x_zero"),
+                 y_zero = number(y.zero_point, "_y_zero"), x_scale = number(x.scale, "_x_scale"),
+                 y_scale = number(y.scale, "_y_scale");
+    const Outlet input = codes(node.inputs[0]);
+    const std::string type = type_text({index, 0});
+    if (node.op->name == "conv") {
+      const NodeReader r = read(node);
+      const int64_t groups =
+          r.integer("groups") == 0 ? base_.fact(node.inputs[0]).shape[1].value() : r.integer("groups");
+      return add("tract_core_qconv",
+                 {input, filter, offsets, w_zero, scales, x_zero, x_scale, y_zero, y_scale},
+                 {1, 1, 1, 1, 1, 1, 1, 1, 1},
+                 {{"group", Attribute(groups)},
+                  {"groups", Attribute(groups)},
+                  {"dilation", r.attribute("dilation")},
+                  {"stride", r.attribute("stride")},
+                  {"padding", r.attribute("padding")},
+                  {"output_dt", Attribute(type)}},
+                 name + "_codes");
+    }
+    const int rank = base_.fact(node.inputs[0]).rank();
+    const std::string rows_text = std::string("abcm").substr(static_cast<size_t>(5 - rank));
+    return add("tract_core_einsum_q",
+               {input, filter, offsets, x_zero, x_scale, w_zero, scales, y_zero, y_scale},
+               {2, 1, 1, 1, 1, 1, 1, 1},
+               {{"expr", Attribute(rows_text + "k,nk,n,,,,n,,->" + rows_text + "n")},
+                {"acc", Attribute("i32")},
+                {"output", Attribute(type)}},
+               name + "_codes");
+  }
+  Outlet add(std::string_view op, std::vector<Outlet> inputs, std::vector<uint32_t> counts,
+             const std::map<std::string, Attribute>& given, std::string name) {
+    const OpDef* row = find_op(op);
+    const Signature& signature = signature_of(row);
+    std::vector<Attribute> attributes;
+    for (const uint32_t index : signature.attributes) {
+      const auto& parameter = signature.parameters[index];
+      const auto it = given.find(parameter.name);
+      attributes.push_back(it != given.end()         ? it->second
+                           : parameter.default_value ? *parameter.default_value
+                                                     : Attribute());
+    }
+    return out_.add(row, std::move(inputs), std::move(counts), std::move(attributes), {std::move(name)});
+  }
+
+  const Graph& base_;
+  const Observations& seen_;
+  const QuantizeOptions& options_;
+  std::vector<uint8_t> coded_;
+  std::map<Outlet, AffineQuantization> types_;
+  std::map<Outlet, Outlet> real_, codes_;
+  Graph out_;
+};
+
+}  // namespace
+
+Graph base_for_quantization(Graph typed, const CompileOptions& options) {
+  CompileOptions compile = options;
+  for (const char* fusion : {"cells", "fuse-activation", "fuse-residual", "matmul-bias", "linear-as-matmul",
+                             "codes-map", "codes-binary", "codes-mean", "codes-pool", "codes-through-move"})
+    compile.disabled.emplace_back(fusion);
+  return rewrite_graph(std::move(typed), Stage::optimized, compile);
+}
+
+std::vector<std::vector<Tensor>> run_observed(
+    const Graph& graph, const std::vector<std::vector<Tensor>>& runs,
+    const std::function<void(size_t, const Node&, uint32_t, const Tensor&)>& observe) {
+  CompileOptions options;
+  options.disabled = {"dead-nodes",
+                      "common-subexpressions",
+                      "declutter-around-bodies",
+                      "bodies",
+                      "declutter",
+                      "bodies-2",
+                      "cells",
+                      "fuse",
+                      "common-subexpressions-2",
+                      "dead-nodes-2"};
+  Session session(compile_graph(graph, options));
+  std::vector<std::vector<Tensor>> results;
+  size_t run = 0;
+  if (observe)
+    session.observe(
+        [&](const Node& node, uint32_t result, const Tensor& value) { observe(run, node, result, value); });
+  for (; run < runs.size(); ++run) {
+    session.reset();
+    std::vector<Tensor> copies;
+    for (const Tensor& tensor : session.run(runs[run])) {
+      Tensor copy = Tensor::uninitialized(tensor.dtype(), tensor.shape());
+      std::copy_n(tensor.bytes(), tensor.byte_size(), copy.mutable_bytes());
+      copies.push_back(std::move(copy));
+    }
+    results.push_back(std::move(copies));
+  }
+  return results;
+}
+
+Observations calibrate(const Graph& base, const std::vector<std::vector<Tensor>>& runs) {
+  Observations seen;
+  for (const auto& inputs : runs) {
+    for (size_t i = 0; i < inputs.size(); ++i) {
+      const Outlet outlet = base.inputs[i];
+      if (is_plain_f32(base.fact(outlet)))
+        seen[base.name_of(outlet)].add(inputs[i].data<float>(), inputs[i].size());
+    }
+  }
+  run_observed(base, runs, [&](size_t, const Node& node, uint32_t result, const Tensor& value) {
+    if (value.dtype() == DataType::f32)
+      seen[node.result_names[result]].add(value.data<float>(), value.size());
+  });
+  return seen;
+}
+
+std::vector<std::string> quantizable(const Graph& base, const Observations& seen) {
+  const QuantizeOptions options;
+  return Quantizer(base, seen, options).names();
+}
+
+Graph quantized_graph(const Graph& base, const Observations& seen, const QuantizeOptions& options) {
+  return Quantizer(base, seen, options).run();
+}
+
+namespace {
+
+// The weights of a product as [channels, items] f32, and whether the node must be written with them
+// transposed.
+struct Matrix {
+  Tensor rows;
+  bool turned = false;  // the node holds [items, channels]
+};
+std::optional<Matrix> matrix_of(const Graph& graph, const Node& node) {
+  const std::string_view op = node.op->name;
+  if (op != "matmul" && op != "linear") return std::nullopt;
+  const Fact &x = graph.fact(node.inputs[0]), &w = graph.fact(node.inputs[1]);
+  if (!w.constant || x.constant || !is_plain_f32(w) || !is_plain_f32(x) || w.rank() != 2) return std::nullopt;
+  const int64_t a = w.constant->dim(0), b = w.constant->dim(1);
+  if (op == "linear" || read(node).logical("transposeB")) return Matrix{*w.constant, false};
+  Matrix m{Tensor::uninitialized(DataType::f32, {b, a}), true};
+  for (int64_t i = 0; i < a; ++i) {
+    for (int64_t j = 0; j < b; ++j)
+      m.rows.mutable_data<float>()[j * a + i] = w.constant->data<float>()[i * b + j];
+  }
+  return m;
+}
+
+Outlet scalar(Graph& out, float value, const std::string& label) {
+  return out.add_constant(Tensor::scalar(value), label);
+}
+
+// f32 [channels, items] in the form of the scheme; nullopt when it does not take the extents.
+std::optional<Outlet> stored_matrix(Graph& out, const Tensor& rows, WeightScheme scheme,
+                                    const std::string& name) {
+  const int64_t channels = rows.dim(0), items = rows.dim(1);
+  if (scheme == WeightScheme::q40 || scheme == WeightScheme::q80) {
+    if (items % 32 != 0 || rows.size() == 0) return std::nullopt;
+    return out.add_constant(
+        quantize_blocks(rows, scheme == WeightScheme::q40 ? DataType::q4_0 : DataType::q8_0), name);
+  }
+  if (rows.size() == 0) return std::nullopt;
+  if (scheme == WeightScheme::int8) {
+    const ChannelCodes coded = quantize_channels(rows.data<float>(), channels, items);
+    Tensor codes = Tensor::uninitialized(DataType::i8, {channels, items});
+    std::copy(coded.codes.begin(), coded.codes.end(), codes.mutable_data<int8_t>());
+    const Outlet real =
+        out.add("tract_core_cast", {out.add_constant(codes, name + "_codes")}, {Attribute("f32")});
+    return out.add("mul",
+                   {real, out.add_constant(Tensor::of<float>({channels, 1}, coded.scales), name + "_scale")});
+  }
+  // Groups of 32: item j of a group in the low half of byte j, item j + 16 in the high half; code - 8, times
+  // the scale.
+  if (items % 32 != 0) return std::nullopt;
+  const int64_t groups = items / 32;
+  Tensor bytes = Tensor::uninitialized(DataType::u8, {channels, groups, 16});
+  std::vector<float> scales;
+  for (int64_t g = 0; g < channels * groups; ++g) {
+    const float* x = rows.data<float>() + g * 32;
+    float largest = 0;
+    for (int i = 0; i < 32; ++i) largest = std::max(largest, std::fabs(x[i]));
+    const float scale = largest / 7 > 1e-18F ? largest / 7 : 1.0F;
+    scales.push_back(scale);
+    const auto code = [&](int i) {
+      return static_cast<uint8_t>(std::clamp(std::nearbyint(x[i] / scale), -8.0F, 7.0F) + 8.0F);
+    };
+    for (int j = 0; j < 16; ++j)
+      bytes.mutable_data<uint8_t>()[g * 16 + j] = static_cast<uint8_t>(code(j) | code(j + 16) << 4);
+  }
+  const Outlet real =
+      out.add("tract_core_cast", {out.add_constant(bytes, name + "_codes")}, {Attribute("f32")});
+  const Outlet high = out.add("floor", {out.add("mul", {real, scalar(out, 0.0625F, "sixteenth")})});
+  const Outlet low = out.add("sub", {real, out.add("mul", {high, scalar(out, 16.0F, "sixteen")})});
+  const Outlet both = out.add(find_op("concat"), {low, high}, {2}, {Attribute(int64_t{2})});
+  const Outlet centred = out.add("sub", {both, scalar(out, 8.0F, "eight")});
+  const Outlet scaled = out.add(
+      "mul", {centred, out.add_constant(Tensor::of<float>({channels, groups, 1}, scales), name + "_scale")});
+  return out.add("reshape", {scaled}, {Attribute::of_ints({channels, items})});
+}
+
+}  // namespace
+
+Graph weights_quantized(const Graph& base, WeightScheme scheme, const std::set<std::string>& keep,
+                        std::vector<std::string>* quantized) {
+  Graph out;
+  out.name = base.name;
+  out.symbols = base.symbols;
+  out.assertions = base.assertions;
+  out.properties = base.properties;
+  std::map<Outlet, Outlet> moved;
+  std::map<Outlet, Outlet> stored;  // of constants
+  for (uint32_t n = 0; n < base.nodes().size(); ++n) {
+    Node node = base.node(n);
+    std::vector<Outlet> inputs;
+    for (const Outlet& input : node.inputs) inputs.push_back(moved.at(input));
+    const bool blocks = scheme == WeightScheme::q40 || scheme == WeightScheme::q80;
+    const bool looks_up = blocks && (node.op->name == "tract_core_gather" || node.op->name == "gather");
+    const auto replace = [&](size_t argument, const Tensor& rows) {
+      const Outlet source = node.inputs[argument];
+      const auto known = stored.find(source);
+      const auto form = known != stored.end()
+                            ? std::optional(known->second)
+                            : stored_matrix(out, rows, scheme, base.name_of(source) + "_stored");
+      if (!form) return false;
+      stored[source] = *form;
+      inputs[argument] = *form;
+      return true;
+    };
+    bool done = false;
+    if (keep.count(node.result_names[0]) == 0) {
+      if (const auto matrix = matrix_of(base, node); matrix && replace(1, matrix->rows)) {
+        done = true;
+        if (matrix->turned) {
+          const int at = signature_of(node.op).attribute_index("transposeB");
+          node.attributes[static_cast<size_t>(at)] = Attribute(true);
+        }
+      } else if (looks_up) {
+        const Fact& table = base.fact(node.inputs[0]);
+        const bool by_rows = table.constant && is_plain_f32(table) && table.rank() == 2 &&
+                             !base.fact(node.inputs[1]).constant && read(node).integer("axis") == 0;
+        done = by_rows && replace(0, *table.constant);
+      }
+    }
+    Outlet added;
+    if (done) {
+      if (quantized != nullptr) quantized->push_back(node.result_names[0]);
+      added = out.add(node.op, inputs, node.input_counts, node.attributes, node.result_names, node.bodies,
+                      node.where, node.call_chain);
+    } else {
+      added = out.add_copy(node, inputs);
+    }
+    for (uint32_t r = 0; r < node.facts.size(); ++r) moved[{n, r}] = {added.node, r};
+  }
+  for (const Outlet& input : base.inputs) out.inputs.push_back(moved.at(input));
+  for (const GraphOutput& output : base.outputs)
+    out.outputs.push_back({moved.at(output.outlet), output.name});
+  for (const auto& update : base.updates)
+    out.updates.emplace_back(moved.at(update.first), moved.at(update.second));
+  return without_dead_nodes(std::move(out));
+}
+
+std::optional<PrintedGraph> print_for_tract(const Graph& graph) {
+  for (const Node& node : graph.nodes()) {
+    if (node.op->name.substr(0, 8) == "nnefrun_" || node.op->name == "nnefrun_dims") return std::nullopt;
+  }
+  PrintedGraph printed = print_graph(graph);
+  const std::string ours = "extension nnefrun_engine 1;";
+  const size_t at = printed.text.find(ours);
+  if (at == std::string::npos || !graph.assertions.empty()) return std::nullopt;
+  printed.text.replace(at, ours.size(), "extension tract_registry tract_core;");
+  return printed;
+}
+
+}  // namespace nnefrun
