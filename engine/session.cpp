@@ -31,7 +31,23 @@ Tensor copy_of(const View& view) {
 }
 
 // The result of a node without its layout: channel blocks are taken apart.
-Tensor logical_copy_of(const View& view, const Fact& fact) {
+Tensor logical_copy_of(const View& view, const Fact& fact, bool channels_last) {
+  if (channels_last) {
+    Shape shape(view.dims, view.dims + view.rank - 1);
+    const int64_t channels = fact.shape[1].value(), stride = view.dims[view.rank - 1];
+    shape.insert(shape.begin() + 1, channels);
+    Tensor plain = Tensor::uninitialized(view.dtype, shape);
+    const int64_t positions = volume_of(Shape(shape.begin() + 2, shape.end()));
+    const std::byte flip{static_cast<unsigned char>(view.dtype == DataType::i8 ? 0x80 : 0)};
+    std::byte* to = plain.mutable_bytes();
+    for (int64_t image = 0; image < shape[0]; ++image) {
+      for (int64_t c = 0; c < channels; ++c) {
+        for (int64_t p = 0; p < positions; ++p)
+          *to++ = view.data[(image * positions + p) * stride + c] ^ flip;
+      }
+    }
+    return plain;
+  }
   if (view.rank == fact.rank()) return copy_of(view);
   Shape shape(view.dims, view.dims + view.rank - 1);
   shape[1] = fact.shape[1].value();
@@ -241,7 +257,11 @@ struct Session::State {
       const bool last_of_node =
           index + 1 == self.model->plan->steps.size() || self.model->plan->steps[index + 1].node != step.node;
       for (uint32_t r = 0; last_of_node && r < step.output_count && r < node.facts.size(); ++r) {
-        self.observer(node, r, logical_copy_of(self.runtime.step_output(index, r), node.facts[r]));
+        const Plan& plan = *self.model->plan;
+        const uint32_t value = plan.operands[step.first_operand + step.input_count + r];
+        self.observer(node, r,
+                      logical_copy_of(self.runtime.step_output(index, r), node.facts[r],
+                                      plan.values[value].channels_last != 0));
       }
     }
   }

@@ -304,6 +304,7 @@ uint32_t PlanBuilder::result(uint32_t node, uint32_t result) {
   } else {
     value = add_value(fact.dtype, Storage::arena, 0, layout_of(fact.shape, fact.dtype));
   }
+  plan_.values[value].channels_last = blocked_ && is_code_type(fact.dtype) ? 1 : 0;
   known_values()[{node, result}] = value;
   return value;
 }

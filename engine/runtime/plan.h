@@ -46,7 +46,7 @@ struct PlanValue {
   DataType dtype = DataType::f32;
   Storage storage = Storage::arena;
   uint8_t rank = 0;
-  uint8_t reserved = 0;
+  uint8_t channels_last = 0;  // 1: codes in that layout (kernels/int8)
   uint32_t index = 0;
   uint32_t offset = kNoOffset;  // of an alias: a SizeExpression, in items; kNoOffset: from the beginning
   uint32_t first_dim = 0;       // into PlanView::dims, `rank` entries, each an index of a SizeExpression
