@@ -30,7 +30,9 @@ Chain chain_behind(const RewriteContext& c, Outlet wire) {
   Chain chain{{}, wire};
   while (chain.nodes.size() < kLongestChain) {
     const Node& node = c.graph.node(chain.begin);
-    if (!node.op->elementwise || node.op->stateful || node.facts.size() != 1 || !is_plain_f32(node.facts[0]))
+    const bool clamps = node.op->name == "clamp" || node.op->name == "nnefrun_clip";
+    if ((!node.op->elementwise && !clamps) || node.op->stateful || node.facts.size() != 1 ||
+        !is_plain_f32(node.facts[0]))
       break;
     std::optional<Outlet> argument;
     bool fits = true;
@@ -241,10 +243,8 @@ std::optional<Patch> through_move(const RewriteContext& c) {
   Patch patch;
   std::vector<PatchWire> inputs;
   for (const Outlet& input : move.inputs) {
-    const Node* reals = reals_of_codes(c, input);
-    if (reals == nullptr) return std::nullopt;
-    const PatchWire real = patch.add("tract_core_cast", {Patch::tap(reals->inputs[0])}, reals->attributes);
-    inputs.push_back(patch.add("tract_core_cast", {real}, c.node().attributes));
+    if (reals_of_codes(c, input) == nullptr) return std::nullopt;
+    inputs.push_back(patch.add("tract_core_cast", {Patch::tap(input)}, c.node().attributes));
   }
   patch.results = {patch.add(std::string(move.op->name), inputs, move.attributes, {}, move.input_counts)};
   return patch;
