@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Cycles per multiply-accumulate of the inner loops in the built NEON objects, by an issue model of the Cortex-A53.
+"""Cycles per multiply-accumulate (of four items; of 16 in integer loops) of the inner loops in the built NEON objects, by an issue model of the Cortex-A53.
 
     bench/a53_table.py --model a53_model.py                     prints the table
     bench/a53_table.py --model a53_model.py --check             fails where a loop is worse than bench/a53_baseline.txt
@@ -29,7 +29,7 @@ LEAST_FMLAS = 4
 COMPILED_TOLERANCE = 1.03     # another compiler orders the plain loops a little differently; assembly stays as it is
 
 Loop = collections.namedtuple("Loop", "name text")
-FAMILIES = ("matmul", "conv", "blocked")
+FAMILIES = ("matmul", "conv", "blocked", "q40_q80")
 NOT_SHOWN = r"activate_row|true>"      # activations; tiles whose last vector is cut off, a column of panels at most
 BRANCH = r"(b|b\.\w+|bl|blr|br|ret|cbn?z|tbn?z)(\s|$)"
 
@@ -76,7 +76,7 @@ def innermost(name, code):
         if not match or at.get(match.group(1), end) >= end:
             continue
         body = [t for _, t in code[at[match.group(1)]:end + 1]]
-        if sum(t.startswith("fmla") for t in body) >= LEAST_FMLAS and not any(re.match(BRANCH, t) for t in body[:-1]):
+        if sum(t.startswith(("fmla", "smlal")) for t in body) >= LEAST_FMLAS and not any(re.match(BRANCH, t) for t in body[:-1]):
             found.append(body)
     for number, body in enumerate(found, 1):
         yield Loop(name + (f" #{number}" if len(found) > 1 else ""), body)
@@ -110,7 +110,11 @@ def measure(model, objects):
                     continue
                 result = json.loads(answer.stdout)
                 mca = mca_cycles(loop)
-                rows[name] = result["fmla"], result["cycles_per_fmla"], mca / result["fmla"] if mca else None
+                if any(t.startswith(("smull", "smlal")) for t in loop.text):      # FMLAs only scale: count products, 16 a piece
+                    units, cycles = result["macs"] / 16, result["cycles_per_16_macs"]
+                else:
+                    units, cycles = result["fmla"], result["cycles_per_fmla"]
+                rows[name] = units, cycles, mca / units if mca else None
     return rows
 
 
@@ -128,7 +132,7 @@ def main():
     if not objects:
         sys.exit(f"a53_table.py: no NEON objects below {arguments.build}; build the preset aarch64-cross first")
     rows = measure(arguments.model, objects)
-    print(f"{'loop':64s} {'FMLAs':>6s} {'cycles/FMLA':>12s} {'llvm-mca':>9s}")
+    print(f"{'loop (integer products: 16 of them instead of an FMLA)':64s} {'FMLAs':>6s} {'cycles/FMLA':>12s} {'llvm-mca':>9s}")
     for name, (fmla, cycles, mca) in rows.items():
         print(f"{name:64s} {fmla:6g} {cycles:12.3f} {f'{mca:9.3f}' if mca else '':>9s}")
     if arguments.write_baseline:

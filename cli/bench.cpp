@@ -93,18 +93,35 @@ int bench_verb(const Options& options) {
     Feeder feeder(model->graph, options, memory_limit(options));
     std::vector<std::vector<Tensor>> inputs;
     for (size_t k = 0; k < feeder.steps(); ++k) inputs.push_back(feeder.step(k, nullptr));
+    const bool restart = inputs.size() > 1 || grows(model->graph);
+    // What a state in place holds is taken back after each run, so nobody needs a second copy of it.
+    const bool once = !restart && !wants_results(options);
+    std::vector<FedInput> pairs = start_feedback(session, options, inputs[0], once ? &feeder : nullptr);
     session.run_in_place(inputs[0]);
     const int64_t first_run_ns = nanoseconds_since(process_start());
     if (wants_results(options)) {
       session.reset();
-      status = run_sequence(session, feeder, options, stderr);
+      status = run_sequence(session, feeder, pairs, options, stderr);
       session.reset();
     }
+    const auto begin_again = [&] {
+      for (FedInput& pair : pairs) {
+        if (!once || !pair.state.is_in_place()) pair.state.assign(inputs[0][pair.input]);
+        if (pair.state.length() > pair.initial_length) pair.state.truncate(pair.initial_length);
+      }
+    };
+    begin_again();
 
     size_t next = 1 % inputs.size();
-    const bool restart = inputs.size() > 1 || grows(model->graph);
     const auto run = [&] {
-      if (next == 0 && restart) session.reset();
+      if (next == 0 && restart) {
+        session.reset();
+        begin_again();
+      } else if (next == 0) {  // from the length that was given, without copying
+        for (FedInput& pair : pairs) {
+          if (pair.state.length() > pair.initial_length) pair.state.truncate(pair.initial_length);
+        }
+      }
       const auto start = std::chrono::steady_clock::now();
       session.run_in_place(inputs[next]);
       const int64_t nanoseconds = nanoseconds_since(start);

@@ -166,7 +166,7 @@ void add_compiling(CLI::App& app, Verb verb, Options& o, RawFlags& raw) {
   add.on("--via-text", raw.via_text,
          "--via-text[=STAGE]: print the graph at that stage [optimized], read the text again and run that");
   add.one("--accuracy", raw.accuracy, "NAME",
-          "exact, or fast: products with Q4_0 and Q8_0 weights may quantise activations [exact]");
+          "exact, or fast: products with Q4_0 weights quantise activations to 8 bits [exact]");
   add.one("--winograd", raw.winograd, "NAME",
           "auto, or off: convolutions as direct sums, without Winograd's rounding [auto]");
 }

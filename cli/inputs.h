@@ -29,6 +29,8 @@ class Feeder {
   // Inputs of one step in the order of the graph. `previous`: the results of the step before, null for the
   // first.
   std::vector<Tensor> step(size_t index, const std::vector<Tensor>* previous);
+  // Lets go of what --input gave for this input; step() has zeros for it from now on.
+  void forget(size_t input) { sources_[input].given.reset(); }
 
  private:
   enum class Fill : uint8_t { none, zeros, ones, random };

@@ -175,6 +175,7 @@ CompileOptions compile_options(const Options& options) {
   compile.disabled = options.disabled;
   compile.max_rewrites = options.max_rewrites;
   compile.winograd = options.winograd;
+  compile.fast = options.fast;
   compile.max_nodes = options.limits.nodes;
   compile.to_the_letter = options.verb == Verb::check && options.dialect == Dialect::khronos;
   dump_passes(compile, options.dump_after);

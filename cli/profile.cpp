@@ -273,11 +273,16 @@ int profile_verb(const Options& options) {
     progress.emplace("measuring");
     const Graph& graph = model->graph;
     Feeder feeder(graph, options, memory_limit(options));
-    const std::vector<Tensor> inputs = feeder.step(0, nullptr);
+    std::vector<Tensor> inputs = feeder.step(0, nullptr);
+    std::vector<FedInput> pairs = start_feedback(session, options, inputs);
     if (wants_results(options)) {
-      status = run_sequence(session, feeder, options, stderr);
+      status = run_sequence(session, feeder, pairs, options, stderr);
       session.reset();
     }
+    const auto begin_again = [&] {
+      for (FedInput& pair : pairs) pair.state.assign(inputs[pair.input]);
+    };
+    begin_again();
     SymbolValues symbols;
     for (size_t i = 0; i < inputs.size(); ++i) {
       learn_symbols(graph.fact(graph.inputs[i]).shape, inputs[i].shape(), symbols);
@@ -292,6 +297,7 @@ int profile_verb(const Options& options) {
     report.peak = measure_peak();
     while (runs.size() < kMostRuns && (runs.size() < kLeastRuns || seconds() < options.min_time)) {
       if (restart) session.reset();
+      begin_again();
       runs.push_back(session.profile(inputs));
     }
     progress.reset();

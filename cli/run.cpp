@@ -14,8 +14,13 @@ int run_verb(const Options& options) {
   progress.reset();
   return guarded_value<int>(kRunFailed, [&] {
     Feeder feeder(model->graph, options, memory_limit(options));
+    std::vector<FedInput> pairs;
+    if (!options.feedback.empty()) {
+      std::vector<Tensor> first = feeder.step(0, nullptr);
+      pairs = start_feedback(session, options, first);
+    }
     // When the results go to standard output, what there is to read goes beside them.
-    return run_sequence(session, feeder, options, options.output == "-" ? stderr : stdout);
+    return run_sequence(session, feeder, pairs, options, options.output == "-" ? stderr : stdout);
   });
 }
 

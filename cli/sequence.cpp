@@ -1,5 +1,7 @@
 #include "cli/sequence.h"
 
+#include <algorithm>
+
 #include "cli/common.h"
 #include "cli/results.h"
 
@@ -9,7 +11,31 @@ bool wants_results(const Options& options) {
   return !options.output.empty() || options.top > 0 || !options.expect.empty() || !options.trace.empty();
 }
 
-int run_sequence(Session& session, Feeder& feeder, const Options& options, std::FILE* out) {
+std::vector<FedInput> start_feedback(Session& session, const Options& options, std::vector<Tensor>& first,
+                                     Feeder* feeder) {
+  constexpr int64_t kRoom = 64;  // places behind the first length; a state that is full doubles
+  const Graph& graph = session.model().graph;
+  std::vector<FedInput> pairs;
+  for (const auto& [result, input] : options.feedback) {
+    size_t from = 0, to = 0;
+    while (graph.outputs[from].name != result) ++from;
+    while (graph.name_of(graph.inputs[to]) != input) ++to;
+    const Shape& shape = first[to].shape();
+    const int64_t longest = shape.empty() ? 0 : *std::max_element(shape.begin(), shape.end());
+    FedInput pair{session.feedback(result, input, longest + kRoom), from, to, 0};
+    pair.state.assign(first[to]);
+    pair.initial_length = pair.state.length();
+    if (feeder != nullptr && pair.state.is_in_place()) {
+      feeder->forget(to);
+      first[to] = Tensor();
+    }
+    pairs.push_back(pair);
+  }
+  return pairs;
+}
+
+int run_sequence(Session& session, Feeder& feeder, std::vector<FedInput>& pairs, const Options& options,
+                 std::FILE* out) {
   const Graph& graph = session.model().graph;
   std::vector<NamedTensors> expected;
   for (const std::string& path : options.expect) expected.push_back(load_expected(path, graph));
@@ -24,7 +50,14 @@ int run_sequence(Session& session, Feeder& feeder, const Options& options, std::
   for (size_t k = 0; k < steps; ++k) {
     std::optional<Progress> progress(std::in_place, "running");
     if (tracer) tracer->begin(k);
-    results = session.run(feeder.step(k, k > 0 ? &results : nullptr));
+    const std::vector<Tensor> inputs = feeder.step(k, k > 0 ? &results : nullptr);
+    for (FedInput& pair : pairs) {
+      // The first step begins anew, and a step's file comes before what the step before gave.
+      if (k == 0 || inputs[pair.input].bytes() != results[pair.result].bytes())
+        pair.state.assign(inputs[pair.input]);
+    }
+    results = session.run(inputs);
+    for (FedInput& pair : pairs) results[pair.result] = pair.state.value();
     if (tracer) tracer->rethrow();
     progress.reset();
 

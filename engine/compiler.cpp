@@ -153,6 +153,7 @@ std::shared_ptr<const CompiledModel> compile_graph(Graph graph, const CompileOpt
   }
   model->graph = rewrite_graph(std::move(graph), Stage::optimized, options);
   PlanOptions plan;
+  plan.fast = options.fast;
   if (std::find(options.disabled.begin(), options.disabled.end(), kBlockedLayouts) ==
       options.disabled.end()) {
     BlockedLayoutOptions layouts;

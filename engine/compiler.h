@@ -31,6 +31,7 @@ struct CompileOptions {
       after_pass;
   bool blocked = true;             // channel-blocked layouts where they pay
   bool winograd = true;            // Winograd convolutions where they are faster
+  bool fast = false;               // products with Q4_0 weights quantise their activations to 8 bits per block
   std::function<void(std::string_view name)>
       on_rewrite;  // told of each patch that is applied, by its rewrite
   // Loading goes on after an error of the typed graph, as far as its results are not needed, and tells each

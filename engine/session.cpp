@@ -4,6 +4,7 @@
 #include <cstring>
 #include <exception>
 
+#include "engine/feedback.h"
 #include "engine/runtime/runtime.h"
 #include "engine/thread_pool.h"
 #include "kernels/blocked/blocked.h"
@@ -62,10 +63,14 @@ Tensor logical_copy_of(const View& view, const Fact& fact, bool channels_last) {
 
 struct Session::State {
   State(std::shared_ptr<const CompiledModel> compiled, const SessionOptions& chosen)
-      : model(std::move(compiled)), options(chosen), pool(chosen.executor != nullptr ? 1 : chosen.threads) {}
+      : model(std::move(compiled)),
+        options(chosen),
+        loops(*model),
+        pool(chosen.executor != nullptr ? 1 : chosen.threads) {}
 
   std::shared_ptr<const CompiledModel> model;
   SessionOptions options;
+  FeedbackLoops loops;
   GraphState graph_state;
   std::vector<std::pair<Outlet, Tensor>>
       variables;                // current values of updated variables, planned models only
@@ -77,6 +82,7 @@ struct Session::State {
   std::vector<int64_t> symbol_values;
   std::vector<Shape> bound_shapes;  // of the inputs of the last bind
   std::vector<const std::byte*> input_data;
+  std::vector<Tensor> fed;  // see arguments()
   std::exception_ptr failure;
   std::function<void(const Node&, uint32_t, const Tensor&)> observer;
   std::vector<StepProfile>* profile = nullptr;
@@ -187,6 +193,11 @@ struct Session::State {
     bound_shapes.clear();
     symbols.clear();
     bind_symbols(graph(), inputs, symbols);
+    loops.make_room(symbols);
+    if (loops.byte_size() > options.memory_limit) {
+      throw Error("memory-limit", "caches need " + std::to_string(loops.byte_size()) +
+                                      " bytes, the limit is " + std::to_string(options.memory_limit));
+    }
     symbol_values.clear();
     for (const auto& symbol : model->plan->symbols) {
       const auto it = symbols.find(symbol);
@@ -206,13 +217,28 @@ struct Session::State {
     has_pending = false;
   }
 
-  void run_plan(const std::vector<Tensor>& inputs) {
+  // The tensors that a run takes, where pairs of feedback() replace some.
+  const std::vector<Tensor>& arguments(const std::vector<Tensor>& given) {
+    if (loops.empty()) return given;
+    fed = loops.arguments(given);
+    return fed;
+  }
+
+  Tensor result_copy(size_t index) const {
+    const auto cached = loops.cached_result(index);
+    return cached ? *cached : copy_of(runtime.output(static_cast<uint32_t>(index)));
+  }
+
+  void run_plan(const std::vector<Tensor>& given) {
     commit_updates();
+    const std::vector<Tensor>& inputs = arguments(given);
     bind(inputs);
     input_data.clear();
     for (const Tensor& input : inputs) input_data.push_back(input.bytes());
     for (const auto& variable : variables) input_data.push_back(variable.second.bytes());
+    loops.append_buffers(input_data);
     check(runtime.run(input_data.data()));
+    if (!loops.empty()) loops.advance([&](size_t result) { return result_copy(result); });
     for (size_t i = 0; i < variables.size(); ++i) {
       const View& next = runtime.output(static_cast<uint32_t>(graph().outputs.size() + i));
       if (pending.size() == i) pending.push_back(tensor_like(next));
@@ -222,7 +248,8 @@ struct Session::State {
     has_pending = true;
   }
 
-  std::vector<Tensor> run_graph(const std::vector<Tensor>& inputs) {
+  std::vector<Tensor> run_graph(const std::vector<Tensor>& given) {
+    const std::vector<Tensor>& inputs = arguments(given);
     InterpreterOptions interpreter;
     auto last = Clock::now();
     interpreter.observe = [&](const Node& node, uint32_t result, const Tensor& value) {
@@ -235,7 +262,9 @@ struct Session::State {
       last = Clock::now();
       profile->push_back(std::move(step));
     };
-    return interpret(graph(), inputs, {}, graph_state, interpreter);
+    std::vector<Tensor> results = interpret(graph(), inputs, {}, graph_state, interpreter);
+    if (!loops.empty()) loops.advance([&](size_t result) { return results[result]; });
+    return results;
   }
 
   static void before_step(void* host, uint32_t) { static_cast<State*>(host)->step_start = Clock::now(); }
@@ -256,7 +285,9 @@ struct Session::State {
       const Node& node = self.graph().node(step.node);
       const bool last_of_node =
           index + 1 == self.model->plan->steps.size() || self.model->plan->steps[index + 1].node != step.node;
-      for (uint32_t r = 0; last_of_node && r < step.output_count && r < node.facts.size(); ++r) {
+      const auto cache = last_of_node ? self.loops.cache_of_node(step.node) : std::nullopt;
+      if (cache) self.observer(node, 0, *cache);
+      for (uint32_t r = 0; last_of_node && !cache && r < step.output_count && r < node.facts.size(); ++r) {
         const Plan& plan = *self.model->plan;
         const uint32_t value = plan.operands[step.first_operand + step.input_count + r];
         self.observer(node, r,
@@ -293,8 +324,7 @@ std::vector<Tensor> Session::run(const std::vector<Tensor>& inputs) {
   if (!state_->model->plan) return state_->run_graph(inputs);
   state_->run_plan(inputs);
   std::vector<Tensor> results;
-  for (uint32_t i = 0; i < state_->graph().outputs.size(); ++i)
-    results.push_back(copy_of(state_->runtime.output(i)));
+  for (uint32_t i = 0; i < state_->graph().outputs.size(); ++i) results.push_back(state_->result_copy(i));
   return results;
 }
 
@@ -307,12 +337,25 @@ void Session::run_in_place(const std::vector<Tensor>& inputs) {
 }
 
 void Session::prepare(const std::vector<Tensor>& inputs) {
-  if (state_->model->plan) state_->bind(inputs);
+  if (state_->model->plan) state_->bind(state_->arguments(inputs));
 }
+
+Feedback Session::feedback(const std::string& result, const std::string& input, int64_t capacity) {
+  const size_t pair = state_->loops.add(result, input, capacity);
+  state_->bound_shapes.clear();
+  return Feedback(&state_->loops, pair);
+}
+int64_t Feedback::length() const { return loops_->length(pair_); }
+void Feedback::truncate(int64_t length) { loops_->truncate(pair_, length); }
+void Feedback::assign(const Tensor& value) { loops_->assign(pair_, value); }
+Tensor Feedback::value() const { return loops_->value(pair_); }
+bool Feedback::is_in_place() const { return loops_->is_in_place(pair_); }
 
 void Session::reset() {
   state_->graph_state = {};
   state_->reset_variables();
+  state_->loops.reset();
+  state_->bound_shapes.clear();
 }
 
 void Session::observe(std::function<void(const Node&, uint32_t, const Tensor&)> callback) {
@@ -346,7 +389,7 @@ std::vector<StepFacts> Session::plan_facts() const {
 }
 
 size_t Session::arena_bytes() const {
-  return state_->runtime.arena_bytes() + state_->runtime.scratch_bytes();
+  return state_->runtime.arena_bytes() + state_->runtime.scratch_bytes() + state_->loops.byte_size();
 }
 size_t Session::arena_buffer_bytes() const { return state_->runtime.arena_bytes(); }
 size_t Session::arena_lower_bound() const { return state_->runtime.arena_lower_bound(); }

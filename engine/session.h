@@ -32,6 +32,30 @@ struct StepProfile {
   int64_t start = 0;  // nanoseconds of the steady clock
 };
 
+class FeedbackLoops;
+
+// A result that is the next run's input; see Session::feedback. For as long as the session lives.
+class Feedback {
+ public:
+  // Extent of the axis along which the result is longer than the input; 0 when there is none.
+  int64_t length() const;
+  // Forgets what is behind the first `length` places of that axis. Nothing is copied. Throws
+  // Error[feedback-length].
+  void truncate(int64_t length);
+  // What the next run takes. Throws Error[feedback-type].
+  void assign(const Tensor& value);
+  // A copy of what the next run takes.
+  Tensor value() const;
+  // Whether runs append to one buffer in place; otherwise each hands over a tensor of its own.
+  bool is_in_place() const;
+
+ private:
+  friend class Session;
+  Feedback(FeedbackLoops* loops, size_t pair) : loops_(loops), pair_(pair) {}
+  FeedbackLoops* loops_;
+  size_t pair_;
+};
+
 // One thread at a time; any number of Sessions may share one model.
 class Session {
  public:
@@ -52,7 +76,14 @@ class Session {
   // Checks inputs of these types and shapes and makes the memory ready for them, without running: their data
   // is not looked at. Nothing to do when the model runs by evaluation.
   void prepare(const std::vector<Tensor>& inputs);
-  // Forgets all state: the next run is the first again.
+  // From now on `input` is what the run before gave as `result`: zeros (nothing along an axis of unknown
+  // extent) before the first run, or what Feedback::assign says. What callers hand in for that input is not
+  // looked at. A planned cache (concat([input, new], axis) that is a result, nothing else reading the input)
+  // has `capacity` places along its axis and is appended to in place; when it is full, it grows to twice as
+  // much. run() then returns an empty tensor for it, so that nothing is copied; Feedback::value has it.
+  // Throws Error[feedback-unknown | input-unknown | feedback-type | input-repeated].
+  Feedback feedback(const std::string& result, const std::string& input, int64_t capacity = 0);
+  // Forgets all state: the next run is the first again. Pairs of feedback() stay, empty.
   void reset();
 
   // Every intermediate result of the following runs, by node and result index; empty function: no more.

@@ -22,6 +22,8 @@ import random
 import re
 import sys
 
+import schedule_a53_q40
+
 FMA_CHAIN = 4        # cycles from an accumulator to itself
 AFTER_VECTOR = 3     # ldr d to a reader
 AFTER_INSERT = 2     # ins to a reader
@@ -522,9 +524,10 @@ def main():
     parser.add_argument("--check", action="store_true", help="only compare the files with what would be written")
     check = parser.parse_args().check
     different = []
-    for family, loops in FILES.items():
+    texts = {family: written(loops) for family, loops in FILES.items()}
+    texts["q40_q80"] = schedule_a53_q40.render()
+    for family, text in texts.items():
         path = pathlib.Path(__file__).parent / family / "neon_a53_loops.inc"
-        text = written(loops)
         if check and path.read_text(encoding="utf-8") != text:
             different.append(str(path))
         elif not check:

@@ -36,6 +36,24 @@ struct BlockQ81 {
 };
 static_assert(sizeof(BlockQ81) == 36 && alignof(BlockQ81) == 2);
 
+// Activations of products with Q4_0 weights. They live only inside a run, so the scale keeps all its bits.
+//
+//   byte 0   ...   3   4    ...    7   8      ...   39
+//       +-------------+---------------+------+---+-------+
+//       |   d (f32)   | -8 * sum of q | q[0] |...| q[31] |     value i = q[i] * d,  q[i] in -127..127
+//       +-------------+---------------+------+---+-------+
+//
+// d = max|x| / 127, codes x / d rounded, halves to even. The sum stands for the zero point of Q4_0 codes, 8.
+// A block whose largest magnitude is below kActivationQ80Least counts as zero; one that holds a NaN or an
+// infinity has the scale NaN.
+struct ActivationQ80 {
+  float d;
+  int32_t minus_8_sum;
+  int8_t q[32];
+};
+static_assert(sizeof(ActivationQ80) == 40 && alignof(ActivationQ80) == 4);
+inline constexpr float kActivationQ80Least = 1e-30F;
+
 namespace q80_detail {
 
 template <class Block>

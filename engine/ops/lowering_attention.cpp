@@ -73,13 +73,18 @@ struct Place {
   uint32_t value;
   std::vector<Dim> strides;
 };
+Place direct_place_of(PlanBuilder& b, const Graph& graph, Outlet outlet) {
+  const DimShape& shape = graph.fact(outlet).shape;
+  if (const auto cache = b.cache_of(outlet)) return {cache->value, cache->strides(shape)};
+  return {b.value_of(outlet), strides_of(shape)};
+}
 Place place_of(PlanBuilder& b, const Graph& graph, Outlet outlet) {
   const Node& node = graph.node(outlet);
   const auto axes = axes_of_transpose(node);
-  if (axes.empty()) return {b.value_of(outlet), strides_of(graph.fact(outlet).shape)};
-  Place place{b.value_of(node.inputs[0]), {}};
-  const auto strides = strides_of(graph.fact(node.inputs[0]).shape);
-  for (const int64_t axis : axes) place.strides.push_back(strides[static_cast<size_t>(axis)]);
+  if (axes.empty()) return direct_place_of(b, graph, outlet);
+  const Place source = direct_place_of(b, graph, node.inputs[0]);
+  Place place{source.value, {}};
+  for (const int64_t axis : axes) place.strides.push_back(source.strides[static_cast<size_t>(axis)]);
   return place;
 }
 // The same for the result: that of the transpose which alone reads it, or its own.

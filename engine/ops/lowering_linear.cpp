@@ -3,7 +3,9 @@
 
 #include <algorithm>
 
+#include "engine/ops/lowering_q40.h"
 #include "engine/ops/lowering_support.h"
+#include "engine/ops/support.h"
 #include "engine/ops/window_dims.h"
 #include "kernels/conv/conv.h"
 #include "kernels/conv/deconv.h"
@@ -23,6 +25,9 @@ struct Bias {
 std::optional<Bias> bias_value(PlanBuilder& b, const Graph& graph, Outlet outlet, const Dim& count) {
   const Fact& fact = graph.fact(outlet);
   if (is_zero(fact)) return Bias{};
+  if (fact.constant && fact.dtype == DataType::f16 && fact.constant->size() != 1)
+    return volume_of(fact.shape) == count ? std::optional(Bias{true, as_f32(b, graph, outlet)})
+                                          : std::nullopt;
   if (!is_f32(graph, outlet)) return std::nullopt;
   if (fact.constant && fact.constant->size() == 1 && count.is_constant()) {
     const std::vector<float> repeated(static_cast<size_t>(count.value()), fact.constant->data<float>()[0]);
@@ -30,6 +35,12 @@ std::optional<Bias> bias_value(PlanBuilder& b, const Graph& graph, Outlet outlet
   }
   if (volume_of(fact.shape) != count) return std::nullopt;
   return Bias{true, b.value_of(outlet)};
+}
+
+// f32, or blocks that are made f32 when they are packed.
+bool is_f32_or_blocks(const Graph& graph, Outlet outlet) {
+  return is_f32(graph, outlet) ||
+         (is_block_quantized(graph.fact(outlet).dtype) && graph.fact(outlet).constant);
 }
 
 // conv and nnefrun_conv.
@@ -40,8 +51,8 @@ bool lower_conv(PlanBuilder& b, const Graph& graph, uint32_t index) {
   const int spatial = x.rank() - 2;
   if (spatial < 1 || spatial > 3 || !filter.constant || r.string("border") != "constant") return false;
   if (!has_known_window(r)) return false;
-  for (const Outlet& input : node.inputs) {
-    if (!is_f32(graph, input)) return false;
+  for (size_t i = 0; i < node.inputs.size(); ++i) {
+    if (i == 1 ? !is_f32_or_blocks(graph, node.inputs[i]) : !is_f32(graph, node.inputs[i])) return false;
   }
   const Shape& weights = filter.constant->shape();
   if (!x.shape[1].is_constant()) return false;
@@ -91,7 +102,8 @@ bool lower_conv(PlanBuilder& b, const Graph& graph, uint32_t index) {
       node.inputs[1], "conv groups " + std::to_string(groups), [&](const PackSource& source) {
         const auto items = static_cast<int64_t>(kernels::packed_conv_weights_size(shape, kernel));
         Tensor out = packed_floats(items);
-        kernels::pack_conv_weights(shape, source.tensor.data<float>(), out.mutable_data<float>(), kernel);
+        const Tensor floats = dequantized(source.tensor);
+        kernels::pack_conv_weights(shape, floats.data<float>(), out.mutable_data<float>(), kernel);
         return out;
       });
   b.step(StepKind::conv, inputs, {b.result(index)}, p, note);
@@ -234,12 +246,51 @@ Tensor packed_right(const PackSource& source, int64_t depth, int64_t columns, bo
   return packed;
 }
 
+// A product of `a` [..., m, k] and packed Q4_0 weights [n, k], in f32 or f16; f16 is computed in f32 and
+// rounded once.
+bool block_product(PlanBuilder& b, const Graph& graph, uint32_t index, std::optional<Outlet> bias,
+                   std::optional<Outlet> residual, EpilogueParameters epilogue) {
+  const Node& node = graph.node(index);
+  const Fact &a = graph.fact(node.inputs[0]), &out = node.facts[0];
+  if (a.quant || out.dtype != a.dtype || (a.dtype != DataType::f32 && a.dtype != DataType::f16)) return false;
+  const DimShape& weights = graph.fact(node.inputs[1]).shape;
+  const Dim &n = weights[weights.size() - 2], &k = weights.back();
+  // Extents that the run alone can tell are compared by the evaluation.
+  if (a.shape.back() != k || out.shape.back() != n || a.rank() != out.rank() ||
+      !std::equal(a.shape.begin(), a.shape.end() - 1, out.shape.begin()))
+    return false;
+  if (residual && (graph.fact(*residual).shape != out.shape || !is_f32(graph, *residual))) return false;
+  std::vector<uint32_t> more;
+  if (bias) {
+    const auto value = bias_value(b, graph, *bias, n);
+    if (!value) return false;
+    epilogue.has_bias = value->present ? 1 : 0;
+    if (value->present) more.push_back(value->value);
+  }
+  if (residual) {
+    epilogue.has_residual = 1;
+    more.push_back(b.value_of(*residual));
+  }
+  const bool half = out.dtype == DataType::f16;
+  const uint32_t x = as_f32(b, graph, node.inputs[0]);
+  const uint32_t sum = half ? b.temporary(DataType::f32, out.shape) : b.result(index);
+  std::string note = "matmul ";
+  for (size_t i = 0; i + 1 < out.shape.size(); ++i) note += out.shape[i].to_string() + "x";
+  note += k.to_string() + "x" + n.to_string() + " q40";
+  q40_product(b, graph, node.inputs[0], x, a.shape, node.inputs[1], more, epilogue, sum, note);
+  if (half) b.step(StepKind::cast, {sum}, {b.result(index)});
+  return true;
+}
+
 // A product of `a` [..., m, k] and `w` [..., k, n] with whatever follows it.
 bool product(PlanBuilder& b, const Graph& graph, uint32_t index, bool transpose_a, bool transpose_b,
              std::optional<Outlet> bias, std::optional<Outlet> residual, EpilogueParameters epilogue) {
   const Node& node = graph.node(index);
   const Outlet a = node.inputs[0], w = node.inputs[1];
-  if (!is_f32(graph, a) || !is_f32(graph, w) || node.facts[0].dtype != DataType::f32) return false;
+  if (transpose_b && !transpose_a && is_q40_weight(graph.fact(w)))
+    return block_product(b, graph, index, bias, residual, epilogue);
+  if (!is_f32_or_blocks(graph, a) || !is_f32_or_blocks(graph, w) || node.facts[0].dtype != DataType::f32)
+    return false;
   const DimShape &sa = graph.fact(a).shape, &sb = graph.fact(w).shape, &out = node.facts[0].shape;
   const size_t rank = out.size();
   if (sa.size() != rank || sb.size() != rank) return false;
@@ -265,6 +316,8 @@ bool product(PlanBuilder& b, const Graph& graph, uint32_t index, bool transpose_
            std::all_of(fact.shape.begin(), fact.shape.end() - 2, [](const Dim& d) { return d.is(1); });
   };
   const bool pack_left = packable(a) && !packable(w), pack_right = packable(w);
+  // Blocks that no kernel takes become f32 on the way.
+  if ((!pack_left && !is_f32(graph, a)) || (!pack_right && !is_f32(graph, w))) return false;
   std::vector<uint32_t> inputs{pack_left ? 0 : b.value_of(a), pack_right ? 0 : b.value_of(w)};
   if (bias) {
     const auto value = bias_value(b, graph, *bias, n);
@@ -281,13 +334,17 @@ bool product(PlanBuilder& b, const Graph& graph, uint32_t index, bool transpose_
     p.packed_a = 1;
     inputs[0] =
         b.derived_constant(a, transpose_a ? "left transposed" : "left", [&](const PackSource& source) {
-          return packed_left(source, m.value(), k.value(), transpose_a, kernel);
+          const Tensor floats = dequantized(source.tensor);
+          return packed_left({floats, source.is_exclusive && is_f32(graph, a)}, m.value(), k.value(),
+                             transpose_a, kernel);
         });
   } else if (pack_right) {
     p.packed_b = 1;
     inputs[1] =
         b.derived_constant(w, transpose_b ? "right transposed" : "right", [&](const PackSource& source) {
-          return packed_right(source, k.value(), n.value(), transpose_b, kernel);
+          const Tensor floats = dequantized(source.tensor);
+          return packed_right({floats, source.is_exclusive && is_f32(graph, w)}, k.value(), n.value(),
+                              transpose_b, kernel);
         });
   }
   b.step(StepKind::matmul, inputs, {b.result(index)}, p, note);

@@ -37,7 +37,10 @@ bool lower_loop(PlanBuilder& b, const Graph& graph, uint32_t index) {
   const Graph& body = *node.bodies.at(0);
   std::string why = obstacle(body, r);
   std::optional<Plan> plan;
-  if (why.empty()) plan = PlanBuilder::build(body, &why);
+  PlanOptions options;
+  options.fast = b.is_fast();
+  options.caches = false;
+  if (why.empty()) plan = PlanBuilder::build(body, &why, options);
   if (plan && plan->symbols.size() > kMaxLoopSymbols) why = "its body has too many symbols";
   for (size_t s = 0; plan && why.empty() && s < plan->steps.size(); ++s) {
     if (plan->steps[s].kind == static_cast<uint32_t>(StepKind::evaluate))

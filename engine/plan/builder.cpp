@@ -80,9 +80,17 @@ std::optional<Plan> PlanBuilder::build(const Graph& graph, std::string* why, con
   }
   PlanBuilder b(graph, options);
   for (const auto& symbol : bound_by_inputs(graph)) b.plan_.symbols.push_back(symbol);
+  b.find_caches();
   for (uint32_t i = 0; i < graph.inputs.size(); ++i) {
     const Fact& fact = graph.fact(graph.inputs[i]);
-    const uint32_t value = b.add_value(fact.dtype, Storage::input, i, fact.shape);
+    const auto cached = b.cached_inputs_.find(graph.inputs[i]);
+    uint32_t value = 0;
+    if (cached == b.cached_inputs_.end()) {
+      value = b.add_value(fact.dtype, Storage::input, i, fact.shape);
+    } else {
+      const Cache& cache = b.caches_.at(cached->second);
+      value = b.cache_buffer(fact.shape, fact.dtype, cache.axis, cache.in_pitch, i);
+    }
     b.values_[graph.inputs[i]] = value;
     b.given_.insert(graph.inputs[i].node);
     b.plan_.inputs.push_back(value);
@@ -95,6 +103,14 @@ std::optional<Plan> PlanBuilder::build(const Graph& graph, std::string* why, con
     b.values_[update.first] = value;
     b.given_.insert(update.first.node);
     b.plan_.inputs.push_back(value);
+  }
+  for (PlanCache& planned : b.plan_.caches) {
+    const Outlet outlet = graph.outputs[planned.output].outlet;
+    const Fact& fact = graph.fact(outlet);
+    Cache& cache = b.caches_.at(outlet.node);
+    planned.buffer = static_cast<uint32_t>(b.plan_.inputs.size());
+    cache.value = b.cache_buffer(fact.shape, fact.dtype, cache.axis, cache.out_pitch, planned.buffer);
+    b.plan_.inputs.push_back(cache.value);
   }
   for (uint32_t n = 0; n < graph.nodes().size(); ++n) {
     const Node& node = graph.node(n);
@@ -109,7 +125,8 @@ std::optional<Plan> PlanBuilder::build(const Graph& graph, std::string* why, con
   }
   for (const GraphOutput& output : graph.outputs) {
     b.node_ = output.outlet.node;
-    b.plan_.outputs.push_back(b.value_of(output.outlet));
+    const auto cache = b.cache_of(output.outlet);
+    b.plan_.outputs.push_back(cache ? cache->value : b.value_of(output.outlet));
   }
   for (const auto& update : graph.updates) {
     b.node_ = update.second.node;
@@ -127,6 +144,11 @@ void PlanBuilder::lower_node() {
   // An input or a variable, or what an earlier node's lowering computed along with its own results.
   if (values_.count({node_, 0}) != 0 && begun_.count(node_) == 0) return;
   if (node.facts.size() == 1 && node.facts[0].constant) return;  // taken when a step asks for it
+  const auto cache = caches_.find(node_);
+  if (cache != caches_.end()) {
+    lower_cache(cache->second);
+    return;
+  }
   if (options_.layouts.has(node_)) {
     blocked_ = true;
     const bool done = options_.layouts.lower(*this, graph_, node_);
@@ -209,6 +231,8 @@ uint32_t PlanBuilder::plain_value_of(Outlet outlet) {
     if (fact.constant->bytes() == nullptr && fact.constant->byte_size() > 0)
       throw Error("internal", "the plan asks for `" + graph_.name_of(outlet) + "` after it was packed");
     value = constant(*fact.constant);
+  } else if (caches_.count(outlet.node) != 0) {
+    value = dense_cache(caches_.at(outlet.node), outlet);
   } else {
     throw Error("internal", "the plan asks for `" + graph_.name_of(outlet) + "` before it is computed");
   }
@@ -331,6 +355,7 @@ void PlanBuilder::find_places() {
   for (uint32_t n = 0; n < graph_.nodes().size(); ++n) {
     const Node& node = graph_.node(n);
     if (node.op->name != "concat" || node.inputs.size() < 2 || node.facts[0].constant) continue;
+    if (caches_.count(n) != 0) continue;
     const bool blocked = options_.layouts.has(n);
     const DimShape& out = node.facts[0].shape;
     const auto axis = static_cast<size_t>(NodeReader(node, signature_of(node.op), nullptr).integer("axis"));
@@ -343,7 +368,7 @@ void PlanBuilder::find_places() {
       const DimShape shape = !blocked                   ? fact.shape
                              : is_code_type(fact.dtype) ? channels_last_shape(fact.shape)
                                                         : blocked_shape(fact.shape, options_.layouts.block);
-      const bool computed = !fact.constant && given_.count(input.node) == 0;
+      const bool computed = !fact.constant && given_.count(input.node) == 0 && caches_.count(input.node) == 0;
       if (computed && options_.layouts.has(input.node) == blocked && fact.dtype == node.facts[0].dtype)
         places_.try_emplace(input, Place{n, begin});
       begin = begin + volume_of(shape);
@@ -387,6 +412,13 @@ uint32_t PlanBuilder::derived_constant(Outlet source, const std::string& form,
   }
   it->second = constant(make({tensor, is_alone && tensor.is_exclusive()}));
   return it->second;
+}
+
+uint32_t PlanBuilder::derived_value(Outlet source, const std::string& form,
+                                    const std::function<uint32_t()>& make) {
+  const auto known = derived_values_.find({source, form});
+  if (known != derived_values_.end()) return known->second;
+  return derived_values_[{source, form}] = make();
 }
 
 uint32_t PlanBuilder::constant(Tensor value) {

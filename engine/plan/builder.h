@@ -25,6 +25,17 @@
 
 namespace nnefrun {
 
+// A result that is an input with more behind it along `axis`: concat([input, new], axis). It is written into
+// a buffer of the caller's, the plan's input `buffer`, which may have room to spare along the axis:
+// `out_pitch` is the symbol that says how many places there are, `in_pitch` the same of the bytes that the
+// input is read from. When both are the same bytes, what is there already stays.
+struct PlanCache {
+  uint32_t input = 0, output = 0;  // of the graph
+  uint32_t axis = 0;
+  uint32_t buffer = 0;
+  std::string in_pitch, out_pitch;
+};
+
 // An owned plan. Immutable once built; shared by the Runtimes that run it.
 struct Plan {
   std::vector<SizeExpression> expressions;
@@ -33,9 +44,10 @@ struct Plan {
   std::vector<PlanStep> steps;
   std::vector<uint32_t> operands;
   std::vector<uint8_t> parameters;
-  std::vector<uint32_t> inputs;   // the graph's inputs, then one for each updated variable
+  std::vector<uint32_t> inputs;   // the graph's inputs, one for each updated variable, one for each cache
   std::vector<uint32_t> outputs;  // the graph's outputs, then one for each update
   std::vector<std::string> symbols;
+  std::vector<PlanCache> caches;
   std::vector<Tensor> constants;                    // weights as the steps want them (packed)
   std::vector<const std::byte*> constant_data;      // of each, for the Runtime
   std::vector<std::string> step_notes;              // for profiles: "conv 3x3 s2 32->64", may be empty
@@ -48,9 +60,11 @@ struct Plan {
 
 struct PlanOptions {
   BlockedLayouts layouts;
-  // Called with each constant when no later step and no evaluation will look at its bytes: its owner lets go of
-  // it, and has the second one from then on: null, or, for nodes that want the form that exists already, one of
-  // the same type and shape without bytes.
+  bool fast = false;   // products with Q4_0 weights quantise their activations
+  bool caches = true;  // whether callers know of Plan::caches
+  // Called with each constant when no later step and no evaluation will look at its bytes: its owner lets go
+  // of it, and has the second one from then on: null, or, for nodes that want the form that exists already,
+  // one of the same type and shape without bytes.
   std::function<std::shared_ptr<const Tensor>(Outlet, std::shared_ptr<const Tensor>)> take_constant;
 };
 
@@ -61,9 +75,19 @@ struct PackSource {
   bool is_exclusive = false;
   // Items [begin, end) have been read for the last time.
   void done(int64_t begin, int64_t end) const {
-    const size_t item = item_size(tensor.dtype());
-    if (is_exclusive) tensor.release(static_cast<size_t>(begin) * item, static_cast<size_t>(end) * item);
+    const auto bytes = [&](int64_t items) {
+      return static_cast<size_t>(items) / block_items(tensor.dtype()) * block_bytes(tensor.dtype());
+    };
+    if (is_exclusive) tensor.release(bytes(begin), bytes(end));
   }
+};
+
+// Where a cache lies: dense but for its axis, which has `pitch` places.
+struct CacheLayout {
+  uint32_t value = 0;
+  size_t axis = 0;
+  Dim pitch;
+  std::vector<Dim> strides(const DimShape& shape) const;  // items
 };
 
 class PlanBuilder {
@@ -77,6 +101,8 @@ class PlanBuilder {
   // The value of a wire that an earlier node computed, or of a constant, in the layout of the node at hand. A
   // blocked constant gets the rank of the node's first result (ones behind); of a single item, rank 0.
   uint32_t value_of(Outlet outlet);
+  // The buffer of a wire that is a cache, for steps that read by strides; value_of makes it dense.
+  std::optional<CacheLayout> cache_of(Outlet outlet) const;
   // The same in the plain layout, also while a blocked node is lowered.
   uint32_t plain_value_of(Outlet outlet);
   // Of a wire of codes: channels-last, also while a plain node is lowered (then it is repacked for this node
@@ -97,6 +123,9 @@ class PlanBuilder {
   // it. May take the source out of the graph; a lowering calls it when it will not decline any more.
   uint32_t derived_constant(Outlet source, const std::string& form,
                             const std::function<Tensor(const PackSource&)>& make);
+  // A value that steps make from another one: made once for each `form`, however many nodes want it.
+  uint32_t derived_value(Outlet source, const std::string& form, const std::function<uint32_t()>& make);
+  bool is_fast() const { return options_.fast; }
   // The value that result `result` of `node` is written to; created by the first call.
   uint32_t result(uint32_t node, uint32_t result = 0);
   // Result `result` of `node` is the bytes of `value` under the result's shape, from item `offset` on. For
@@ -140,6 +169,15 @@ class PlanBuilder {
  private:
   PlanBuilder(const Graph& graph, const PlanOptions& options) : graph_(graph), options_(options) {}
   void lower_node();
+  struct Cache {
+    uint32_t value = 0;  // the buffer
+    size_t axis = 0;
+    Dim in_pitch, out_pitch;
+  };
+  void find_caches();
+  void lower_cache(Cache& cache);
+  uint32_t cache_buffer(const DimShape& shape, DataType dtype, size_t axis, const Dim& pitch, uint32_t input);
+  uint32_t dense_cache(const Cache& cache, Outlet outlet);
   void find_places();
   uint32_t add_alias(DataType dtype, uint32_t value, const DimShape& shape, const Dim& offset);
   void finish_constants();
@@ -166,6 +204,8 @@ class PlanBuilder {
   Plan plan_;
   std::map<Outlet, uint32_t> values_;          // plain
   std::map<Outlet, uint32_t> blocked_values_;  // channel-blocked
+  std::map<uint32_t, Cache> caches_;           // by the node of the concat
+  std::map<Outlet, uint32_t> cached_inputs_;
   // Results that are computed where a concat wants them.
   struct Place {
     uint32_t concat;
@@ -176,6 +216,7 @@ class PlanBuilder {
   std::set<uint32_t> begun_;  // concats whose result exists because a part of it is computed in its place
   std::map<std::pair<Outlet, std::string>, uint32_t> derived_;
   std::vector<std::vector<uint32_t>> use_counts_;  // of each result; empty until somebody asks
+  std::map<std::pair<Outlet, std::string>, uint32_t> derived_values_;
   struct Readers {
     std::vector<uint32_t> nodes;
     size_t lowered = 0;  // so many of them, the one at hand not yet

@@ -104,6 +104,9 @@ std::string operation_of(const StepContext& c) {
     case StepKind::quantize: return "quantize_u8_f32";
     case StepKind::dequantize: return "dequantize_f32_u8";
     case StepKind::code_mean: return "sum_f64_u8";
+    case StepKind::quantize_q80: return "quantize_q80_f32";
+    case StepKind::matmul_q40:
+      return c.as<MatmulQ40Parameters>().fast != 0 ? "matmul_f32_q80_q40" : "matmul_f32_f32_q40";
     default: return {};
   }
 }
@@ -132,6 +135,9 @@ StepFacts step_facts(const StepContext& c) {
       facts.bytes_read = facts.bytes_written = moved_bytes(c, c.as<CopyParameters>());
       break;
     case StepKind::pad: facts.bytes_read = moved_bytes(c, c.as<PadParameters>().copy); break;
+    case StepKind::gather_q40:
+      facts.bytes_read = bytes_of(*c.inputs[1]) + facts.bytes_written * 18 / 128;
+      break;
     case StepKind::gather_elements:
     case StepKind::gather_nd:
     case StepKind::gather: facts.bytes_read = bytes_of(*c.inputs[1]) + facts.bytes_written; break;

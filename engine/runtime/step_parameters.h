@@ -57,6 +57,24 @@ struct MatmulParameters {
   SizeIndex m = 0, n = 0, k = 0;
 };
 
+// quantize_q80: inputs {x}, f32 [..., k]; output u8 [rows, k / 32 * 40]: blocks of ActivationQ80.
+
+// matmul_q40: c[..., n] = x[..., k] * W[n, k]. inputs {x, packed W (kernels/q40/q40.h), bias?, residual?}. `fast`:
+// x is what quantize_q80 made.
+struct MatmulQ40Parameters {
+  EpilogueParameters epilogue;
+  uint8_t fast = 0;
+  uint8_t panel = 32;  // columns of a panel of the packed weights
+  SizeIndex n = 0, k = 0;
+};
+
+// gather_q40: rows of the packed W as f32: inputs {packed W, indices (i64)}; output [indices..., k].
+struct GatherQ40Parameters {
+  uint8_t wrap = 0;    // negative indices count from the end
+  uint8_t panel = 32;  // columns of a panel of the packed weights
+  SizeIndex rows = 0, k = 0;
+};
+
 // conv: inputs {x, packed filter, bias?, residual?}; plain layout, at most three spatial axes.
 struct ConvParameters {
   EpilogueParameters epilogue;

@@ -39,6 +39,9 @@ enum class StepKind : uint32_t {
   gather_nd = 23,
   deconv = 24,
   rope = 25,
+  quantize_q80 = 26,  // no parameters
+  matmul_q40 = 27,
+  gather_q40 = 28,
   blocked_pair = 29,
   attention = 30,
   resample = 31,

@@ -1,0 +1,80 @@
+// Results that are the next run's inputs: the state of a session that its caller sees (Session::feedback).
+//
+// A pair whose result is the input with more behind it along one axis (concat([input, new], axis), nothing
+// else reading the input) is one buffer with room to spare: the run appends in place and nothing is copied
+// from run to run. Any other pair is kept as a tensor.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "engine/compiler.h"
+#include "engine/graph/interpreter.h"
+
+namespace nnefrun {
+
+class FeedbackLoops {
+ public:
+  explicit FeedbackLoops(const CompiledModel& model);
+
+  // See Session::feedback. Returns the number of the pair.
+  size_t add(const std::string& result, const std::string& input, int64_t capacity);
+  bool empty() const { return loops_.empty(); }
+  int64_t length(size_t pair) const { return loops_[pair].length; }
+  void truncate(size_t pair, int64_t length);
+  void assign(size_t pair, const Tensor& value);
+  Tensor value(size_t pair) const;
+  bool is_in_place(size_t pair) const { return loops_[pair].cache.has_value(); }
+  // Every pair is as long as it was before its first run: nothing, or zeros.
+  void reset();
+
+  // The inputs of a run: those of pairs are replaced by what they hold.
+  std::vector<Tensor> arguments(const std::vector<Tensor>& given) const;
+  // What the planned caches need under these symbols: sets their pitches and makes room.
+  void make_room(SymbolValues& symbols);
+  // The buffers of the planned caches, behind the inputs and variables of a run; and in the place of the
+  // inputs that are fed from them.
+  void append_buffers(std::vector<const std::byte*>& data) const;
+  // A run has succeeded: pairs hold its results. `result(i)` copies result i of the graph, other than of
+  // caches.
+  void advance(const std::function<Tensor(size_t)>& result);
+  // The cache that result `output` of the graph is written to, as a dense tensor; empty for one that is fed
+  // back, nullopt when it is none.
+  std::optional<Tensor> cached_result(size_t output) const;
+  // The same for the node of a cache, fed back or not.
+  std::optional<Tensor> cache_of_node(uint32_t node) const;
+  size_t byte_size() const;
+
+ private:
+  struct Loop {
+    size_t result = 0, input = 0;
+    int axis = -1;  // that grows; -1: none
+    int64_t length = 0;
+    Shape shape;  // of the input; [axis] is not looked at
+    DataType dtype = DataType::f32;
+    std::optional<size_t> cache;
+    Tensor value;  // without a cache
+  };
+  // A planned cache and its bytes.
+  struct Buffer {
+    std::vector<std::byte> bytes;
+    int64_t capacity = 0;  // along the axis
+    std::optional<size_t> loop;
+    Shape shape;  // of the result of the last run
+  };
+  int64_t outer(const Buffer& buffer, size_t cache) const;
+  size_t inner_bytes(const Buffer& buffer, size_t cache) const;
+  void resize(size_t cache, const Shape& shape, int64_t capacity, int64_t kept);
+  Tensor dense(size_t cache, int64_t length) const;
+  Shape shape_of(const Loop& loop) const;
+
+  const CompiledModel& model_;
+  std::vector<Loop> loops_;
+  std::vector<Buffer> buffers_;
+};
+
+}  // namespace nnefrun
