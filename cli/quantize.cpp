@@ -12,6 +12,7 @@
 #include "nnef_parser/archive.h"
 #include "nnef_parser/tensor_file.h"
 #include "quant/report.h"
+#include "quant/tensors.h"
 
 namespace nnefrun::cli {
 namespace {
@@ -143,22 +144,42 @@ QuantizationReport report_of(const Reference& reference, const Graph& graph,
                              const std::vector<std::string>& quantized) {
   QuantizationReport report;
   std::map<std::string, std::pair<double, double>> energies;  // signal, noise
-  const Runs got = run_observed(graph, reference.runs,
-                                [&](size_t run, const Node& node, uint32_t result, const Tensor& value) {
-                                  const auto it = reference.values[run].find(node.result_names[result]);
-                                  if (it == reference.values[run].end() || value.dtype() != DataType::f32 ||
-                                      it->second.shape() != value.shape())
-                                    return;
-                                  auto& [signal, noise] = energies[node.result_names[result]];
-                                  signal += squared(it->second);
-                                  noise += squared_difference(it->second, value);
-                                });
-  const std::set<std::string> names(quantized.begin(), quantized.end());
+  // A result that is codes is compared as the reals that they stand for. What a clamp alone reads has the
+  // clamp's range, so only the clamp tells.
+  std::set<std::string> clamped;
+  const std::set<std::string> coded(quantized.begin(), quantized.end());
+  for (const Node& node : reference.base.nodes()) {
+    const std::string_view op = node.op->name;
+    if ((op == "relu" || op == "clamp" || op == "nnefrun_clip") && coded.count(node.result_names[0]) != 0)
+      clamped.insert(reference.base.name_of(node.inputs[0]));
+  }
+  const auto compare_with = [&](size_t run, const std::string& name, const Tensor& value) {
+    const auto it = reference.values[run].find(name);
+    if (it == reference.values[run].end() || it->second.shape() != value.shape()) return;
+    auto& [signal, noise] = energies[name];
+    signal += squared(it->second);
+    noise += squared_difference(it->second, value);
+  };
+  constexpr std::string_view kSuffix = "_codes";
+  const Runs got = run_observed(
+      graph, reference.runs, [&](size_t run, const Node& node, uint32_t result, const Tensor& value) {
+        const std::string& name = node.result_names[result];
+        const Fact& fact = node.facts[result];
+        const bool is_coded = fact.quant && name.size() > kSuffix.size() &&
+                              std::string_view(name).substr(name.size() - kSuffix.size()) == kSuffix;
+        if (is_coded) {
+          const std::string own = name.substr(0, name.size() - kSuffix.size());
+          if (coded.count(own) != 0 && clamped.count(own) == 0)
+            compare_with(run, own, dequantize_codes(value, *fact.quant));
+        } else if (value.dtype() == DataType::f32 && clamped.count(name) == 0) {
+          compare_with(run, name, value);
+        }
+      });
   for (const Node& node : reference.base.nodes()) {
     const std::string& name = node.result_names[0];
     const auto it = energies.find(name);
     if (it == energies.end()) continue;
-    report.nodes.push_back({name, std::string(node.op->name), names.count(name) != 0,
+    report.nodes.push_back({name, std::string(node.op->name), coded.count(name) != 0,
                             signal_to_noise(it->second.first, it->second.second)});
   }
   report.final_error = relative_error(reference.results, got);

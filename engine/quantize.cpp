@@ -149,6 +149,10 @@ class Quantizer {
         if (seen != seen_.end() && !seen->second.empty())
           types_[{n, r}] = seen->second.quantization(options_.method, options_.kept);
       }
+      // A move that is no step of its own was not seen: it has its argument's type.
+      if (types_.count({n, 0}) == 0 && contains(kMoves, node.op->name) && node.op->name != "concat" &&
+          types_.count(node.inputs[0]) != 0)
+        types_[{n, 0}] = types_[node.inputs[0]];
       coded_[n] = takes_codes(base_, node) && types_.count({n, 0}) != 0 &&
                   options_.keep.count(node.result_names[0]) == 0;
       // An input whose range nobody saw cannot become codes.
@@ -222,14 +226,18 @@ class Quantizer {
     const Node& node = base_.node(index);
     const Rows rows = *rows_of(base_, node);
     const int64_t channels = rows.weights.dim(0), count = rows.weights.size() / channels;
-    const ChannelCodes w = quantize_channels(rows.weights.data<float>(), channels, count);
     const AffineQuantization x = types_.at(node.inputs[0]), y = types_.at({index, 0});
+    // A channel whose weights are tiny beside its bias takes a scale with which the bias fits into 32 bits.
+    std::vector<float> least;
+    for (int64_t c = 0; c < channels; ++c)
+      least.push_back(std::abs(rows.bias.data<float>()[c]) / (x.scale * 0x1p28F));
+    const ChannelCodes w = quantize_channels(rows.weights.data<float>(), channels, count, least);
     std::vector<int32_t> bias;
     for (int64_t c = 0; c < channels; ++c) {
       const double unit =
           static_cast<double>(x.scale) * static_cast<double>(w.scales[static_cast<size_t>(c)]);
-      const double steps = std::nearbyint(static_cast<double>(rows.bias.data<float>()[c]) / unit);
-      bias.push_back(static_cast<int32_t>(std::clamp(steps, -1073741824.0, 1073741824.0)));
+      bias.push_back(
+          static_cast<int32_t>(std::nearbyint(static_cast<double>(rows.bias.data<float>()[c]) / unit)));
     }
     const std::string& name = node.result_names[0];
     Tensor codes_tensor = Tensor::uninitialized(DataType::i8, rows.weights.shape());

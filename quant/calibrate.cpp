@@ -108,14 +108,17 @@ AffineQuantization RangeObserver::quantization(RangeMethod method, double kept) 
   return best;
 }
 
-ChannelCodes quantize_channels(const float* weights, int64_t channels, int64_t count) {
+ChannelCodes quantize_channels(const float* weights, int64_t channels, int64_t count,
+                               const std::vector<float>& least) {
   ChannelCodes out;
   out.codes.resize(static_cast<size_t>(channels * count));
   for (int64_t c = 0; c < channels; ++c) {
     const float* row = weights + c * count;
     float largest = 0;
     for (int64_t i = 0; i < count; ++i) largest = std::max(largest, std::fabs(row[i]));
-    const float scale = largest / 127 > 1e-18F ? largest / 127 : 1.0F;
+    float scale = largest / 127;
+    if (!least.empty()) scale = std::max(scale, least[static_cast<size_t>(c)]);
+    if (!(scale > 1e-18F)) scale = 1.0F;
     out.scales.push_back(scale);
     for (int64_t i = 0; i < count; ++i) {
       const float code = std::clamp(std::nearbyint(row[i] / scale), -127.0F, 127.0F);

@@ -55,7 +55,9 @@ struct ChannelCodes {
   std::vector<int8_t> codes;
   std::vector<float> scales;
 };
-ChannelCodes quantize_channels(const float* weights, int64_t channels, int64_t count);
+// `least`: scales are not smaller than these (one for each channel, or none).
+ChannelCodes quantize_channels(const float* weights, int64_t channels, int64_t count,
+                               const std::vector<float>& least = {});
 
 // 10 log10 of signal over noise, in decibels; +infinity where there is no noise.
 double signal_to_noise(double signal, double noise);

@@ -86,6 +86,21 @@ TEST_CASE("a quantised network computes on codes and stays close", "[quantize]")
   }
 }
 
+TEST_CASE("a channel of tiny weights keeps its bias", "[quantize]") {
+  PrintedGraph printed;
+  printed.text =
+      "version 1.0;\nextension nnefrun_engine 1;\ngraph net(x) -> (y)\n{\n"
+      "  x = tract_core_external(shape = [1, 2, 4, 4], datum_type = 'f32');\n"
+      "  w = variable(shape = [2, 2, 1, 1], label = 'w');\n  b = variable(shape = [1, 2], label = 'b');\n"
+      "  y = conv(x, w, b);\n}\n";
+  printed.tensors = {{"w", Tensor::of<float>({2, 2, 1, 1}, {0.5F, -0.25F, 1e-9F, -1e-9F})},
+                     {"b", Tensor::of<float>({1, 2}, {0.125F, 3.0F})}};
+  const Graph base = base_for_quantization(reload_graph(printed), {});
+  const std::vector<std::vector<Tensor>> runs{{drawn({1, 2, 4, 4}, 7)}};
+  const Graph graph = quantized_graph(base, calibrate(base, runs), {});
+  CHECK(error_of(run_observed(base, runs, nullptr), run_observed(graph, runs, nullptr)) < 0.02);
+}
+
 TEST_CASE("kept nodes stay in float", "[quantize]") {
   const Graph base = base_for_quantization(network(), {});
   const std::vector<std::vector<Tensor>> runs{{drawn({1, 3, 12, 12}, 10)}};

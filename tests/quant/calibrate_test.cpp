@@ -44,6 +44,11 @@ TEST_CASE("weights have a scale for each channel", "[quant]") {
   CHECK(coded.codes == std::vector<int8_t>{127, -64, 0, 0, 127, 0});  // -63.5 and -0.5 go to the even code
   CHECK(coded.scales[1] == 1);
   CHECK(coded.scales[2] == 2);
+  // A scale may have to be larger than the weights want it.
+  const ChannelCodes wide = quantize_channels(weights, 3, 2, {0.0F, 0.0F, 127.0F});
+  CHECK(wide.scales[0] == coded.scales[0]);
+  CHECK(wide.scales[2] == 127);
+  CHECK(wide.codes[4] == 2);
 }
 
 TEST_CASE("a report lists its nodes, and its page escapes their names", "[quant]") {
