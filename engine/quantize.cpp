@@ -515,6 +515,14 @@ std::optional<PrintedGraph> print_for_tract(const Graph& graph) {
   const size_t at = printed.text.find(ours);
   if (at == std::string::npos || !graph.assertions.empty()) return std::nullopt;
   printed.text.replace(at, ours.size(), "extension tract_registry tract_core;");
+  // tract wants the border of a convolution of codes, which print_graph leaves out: it is the only one there
+  // is.
+  const std::string call = "tract_core_qconv(", type = ", output_dt = ";
+  for (size_t from = printed.text.find(call); from != std::string::npos;
+       from = printed.text.find(call, from + call.size())) {
+    const size_t place = printed.text.find(type, from);
+    if (place != std::string::npos) printed.text.insert(place, ", border = 'constant'");
+  }
   return printed;
 }
 

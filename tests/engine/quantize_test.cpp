@@ -82,6 +82,7 @@ TEST_CASE("a quantised network computes on codes and stays close", "[quantize]")
     const auto printed = print_for_tract(graph);
     REQUIRE(printed);
     CHECK(printed->text.find("tract_core_qconv") != std::string::npos);
+    CHECK(printed->text.find("border = 'constant', output_dt = 'QI8(") != std::string::npos);
     CHECK(printed->text.find("nnefrun") == std::string::npos);
   }
 }
