@@ -5,6 +5,7 @@
 #include <exception>
 
 #include "engine/feedback.h"
+#include "engine/graph/variable.h"
 #include "engine/runtime/runtime.h"
 #include "engine/thread_pool.h"
 #include "kernels/blocked/blocked.h"
@@ -76,6 +77,7 @@ struct Session::State {
       variables;                // current values of updated variables, planned models only
   std::vector<Tensor> pending;  // their next values, when has_pending; else room for them
   bool has_pending = false;
+  bool variables_started = false;  // they hold values of a run
   ThreadPool pool;
   Runtime runtime;
   SymbolValues symbols;
@@ -136,7 +138,7 @@ struct Session::State {
   void reset_variables() {
     variables.clear();
     pending.clear();
-    has_pending = false;
+    has_pending = variables_started = false;
     for (const auto& update : graph().updates)
       variables.emplace_back(update.first, *graph().node(update.first).initial);
   }
@@ -214,6 +216,7 @@ struct Session::State {
   // New values of variables take effect when nobody reads results of the last run any more.
   void commit_updates() {
     for (size_t i = 0; has_pending && i < pending.size(); ++i) std::swap(variables[i].second, pending[i]);
+    variables_started = variables_started || has_pending;
     has_pending = false;
   }
 
@@ -229,10 +232,28 @@ struct Session::State {
     return cached ? *cached : copy_of(runtime.output(static_cast<uint32_t>(index)));
   }
 
+  // Variables whose extents are symbols get them in the first run, and have them from then on.
+  void size_variables() {
+    for (size_t i = 0; i < variables.size(); ++i) {
+      auto& [outlet, value] = variables[i];
+      if (graph().fact(outlet).is_static()) continue;
+      const View& wanted = runtime.input(static_cast<uint32_t>(graph().inputs.size() + i));
+      const Shape shape(wanted.dims, wanted.dims + wanted.rank);
+      if (!variables_started) {
+        value = expanded_initial(*graph().node(outlet).initial, shape);
+      } else if (value.shape() != shape) {
+        throw Error("symbol-clash", "the kept value `" + graph().name_of(outlet) + "` has shape " +
+                                        to_string(value.shape()) + " of the first run, this one wants " +
+                                        to_string(shape));
+      }
+    }
+  }
+
   void run_plan(const std::vector<Tensor>& given) {
     commit_updates();
     const std::vector<Tensor>& inputs = arguments(given);
     bind(inputs);
+    size_variables();
     input_data.clear();
     for (const Tensor& input : inputs) input_data.push_back(input.bytes());
     for (const auto& variable : variables) input_data.push_back(variable.second.bytes());
@@ -242,6 +263,7 @@ struct Session::State {
     for (size_t i = 0; i < variables.size(); ++i) {
       const View& next = runtime.output(static_cast<uint32_t>(graph().outputs.size() + i));
       if (pending.size() == i) pending.push_back(tensor_like(next));
+      if (pending[i].shape() != Shape(next.dims, next.dims + next.rank)) pending[i] = tensor_like(next);
       if (pending[i].byte_size() > 0)
         std::memcpy(pending[i].mutable_bytes(), next.data, pending[i].byte_size());
     }

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "engine/graph/variable.h"
+
 namespace nnefrun {
 namespace {
 
@@ -80,6 +82,24 @@ void bind_symbols(const Graph& graph, const std::vector<Tensor>& inputs, SymbolV
   check_assertions(graph, symbols);
 }
 
+namespace {
+
+// The extents of a variable under the symbols of the first run.
+Shape first_shape(const Node& variable, const SymbolValues& symbols) {
+  Shape shape;
+  for (const Dim& extent : variable.facts[0].shape) {
+    const auto value = extent.evaluate(symbols);
+    if (!value) {
+      throw Error("symbol-unknown", "the inputs do not determine the extent `" + extent.to_string() +
+                                        "` of `" + variable.result_names[0] + "`");
+    }
+    shape.push_back(*value);
+  }
+  return shape;
+}
+
+}  // namespace
+
 void bind_state_symbols(const Graph& graph, const GraphState& state, SymbolValues& symbols) {
   const OpState untouched;
   for (uint32_t index = 0; index < graph.nodes().size(); ++index) {
@@ -107,7 +127,14 @@ std::vector<Tensor> interpret(const Graph& graph, const std::vector<Tensor>& inp
     if (!values[index].empty()) continue;  // an input
     if (node.initial) {
       const auto kept = state.variables.find(index);
-      values[index] = {kept == state.variables.end() ? *node.initial : kept->second};
+      if (kept == state.variables.end()) {
+        values[index] = {expanded_initial(*node.initial, first_shape(node, symbols))};
+      } else {  // the extents of a symbol are those of the first run
+        std::map<std::string, std::string> known;
+        bind_shape(node.facts[0].shape, kept->second.shape(), "the kept value `" + node.result_names[0] + "`",
+                   "shape-mismatch", symbols, known);
+        values[index] = {kept->second};
+      }
     } else if (node.facts.size() == 1 && node.facts[0].constant) {
       values[index] = {*node.facts[0].constant};
     } else {

@@ -153,6 +153,7 @@ class Importer : public Sink {
   // --- tract.cpp ---
   std::vector<Value> tract_external(const PrimitiveCall& call);
   std::vector<Value> tract_variable(const PrimitiveCall& call);
+  std::optional<Value> changing_variable(const PrimitiveCall& call, const Tensor& initial);
   std::vector<Value> tract_binary(const PrimitiveCall& call);
   std::vector<Value> tract_unary(const PrimitiveCall& call);
   std::vector<Value> tract_parameters(const PrimitiveCall& call);

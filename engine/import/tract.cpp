@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "engine/graph/variable.h"
 #include "engine/import/importer.h"
 #include "engine/ops/support.h"
 #include "nnef_parser/stdlib.h"
@@ -164,12 +165,29 @@ std::vector<Value> Importer::tract_external(const PrimitiveCall& call) {
   return {external_of(call, type->dtype == DataType::dim ? DataType::i64 : type->dtype, type->quant)};
 }
 
+// In the engine's dialect: a variable that is updated and whose shape holds symbols, see variable_node.
+std::optional<Value> Importer::changing_variable(const PrimitiveCall& call, const Tensor& initial) {
+  const std::string name = call.result_names.empty() ? std::string() : call.result_names[0];
+  if (document_.dialect != Dialect::engine || updated_names_.count(name) == 0) return std::nullopt;
+  const DimShape shape = dims(call, "shape");
+  bool fits = shape.size() == initial.shape().size(), has_symbols = false;
+  for (size_t axis = 0; fits && axis < shape.size(); ++axis) {
+    has_symbols = has_symbols || !shape[axis].is_constant();
+    fits = shape[axis].is_constant() ? shape[axis].is(initial.shape()[axis]) : initial.shape()[axis] == 1;
+  }
+  if (!has_symbols || !fits) return std::nullopt;  // as any other, or with its error
+  Node node = variable_node(initial, shape, call.argument("label").as_string());
+  node.result_names = {name};
+  return add_entry(graph_.add_copy(std::move(node), {}));
+}
+
 std::vector<Value> Importer::tract_variable(const PrimitiveCall& call) {
   const std::string& label = call.argument("label").as_string();
   auto file = sources_.tensor(label);
   if (!file)
     throw fail(call, "variable-missing",
                "there is no data file `" + label + ".dat` for label '" + label + "'");
+  if (auto changing = changing_variable(call, file->tensor)) return {*changing};
   const std::vector<int64_t> shape = integers(call, "shape");
   if (is_block_quantized(file->tensor.dtype())) {
     if (volume_of(shape) != file->tensor.size()) {

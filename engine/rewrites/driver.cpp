@@ -4,6 +4,7 @@
 #include <unordered_map>
 #include <unordered_set>
 
+#include "engine/graph/variable.h"
 #include "engine/rewrites/rewrite.h"
 
 namespace nnefrun {
@@ -27,6 +28,12 @@ PatchWire Patch::constant(Tensor value, std::string label, std::optional<AffineQ
   node.name = std::move(label);
   nodes.push_back(std::move(node));
   return {false, {}, static_cast<uint32_t>(nodes.size() - 1), 0};
+}
+
+PatchWire Patch::variable(Tensor initial, DimShape shape, std::string label) {
+  const PatchWire wire = constant(std::move(initial), std::move(label));
+  nodes.back().variable = std::move(shape);
+  return wire;
 }
 
 const Node* RewriteContext::producer(Outlet outlet, std::string_view op, bool only_reader) const {
@@ -134,7 +141,9 @@ class Sweep {
       return wire.is_tap ? wire.tap : Outlet{added[wire.node].node, wire.result};
     };
     for (const Patch::NewNode& node : patch.nodes) {
-      if (node.constant) {
+      if (node.variable) {
+        added.push_back(next_.add_copy(variable_node(*node.constant, *node.variable, node.name), {}));
+      } else if (node.constant) {
         added.push_back(next_.add_constant(*node.constant, node.name, node.quant));
       } else {
         const OpDef* op = find_op(node.op);
@@ -195,7 +204,6 @@ class Sweep {
       for (auto& moved : moved_) std::replace(moved.begin(), moved.end(), old, outlet);
     }
     for (const auto& [variable, next] : patch.updates) {
-      next_.make_variable(resolve(variable));
       for (const PatchWire& wire : {variable, next}) ++uses_[resolve(wire).node][resolve(wire).result];
       new_updates_.emplace_back(resolve(variable), resolve(next));
     }

@@ -129,13 +129,31 @@ std::optional<Patch> constants_into_body(const RewriteContext& c) {
 
 // ---- states that outlive a run ----
 
+// A constant, or one that is repeated along axes whose extents are symbols.
+const Tensor* repeated_constant(const RewriteContext& c, Outlet outlet) {
+  if (const Tensor* value = c.constant(outlet)) return value;
+  const Node* node = c.producer(outlet, "tile");
+  if (node == nullptr) node = c.producer(outlet, "tract_core_broadcast");
+  const Tensor* value = node == nullptr ? nullptr : c.constant(node->inputs[0]);
+  const DimShape& shape = c.fact(outlet).shape;
+  if (value == nullptr || value->shape().size() != shape.size() || c.fact(node->inputs[0]).quant)
+    return nullptr;
+  for (size_t axis = 0; axis < shape.size(); ++axis) {
+    const int64_t extent = value->dim(static_cast<int>(axis));
+    if (shape[axis].is_constant() ? !shape[axis].is(extent) : extent != 1) return nullptr;
+  }
+  return value;
+}
+
 std::optional<Patch> state_as_variables(const RewriteContext& c) {
   Loop loop(c);
   const std::vector<size_t> states = loop.states();
   if (c.in_body || loop.reset || loop.skip != 0 || states.empty()) return std::nullopt;
-  for (const size_t i : states) {
-    const Fact& fact = c.fact(loop.node->inputs[i]);
-    if (!fact.is_static() || fact.quant || !kPlain.contains(fact.dtype)) return std::nullopt;
+  for (size_t k = 0; k < states.size(); ++k) {
+    const Fact& fact = c.fact(loop.node->inputs[states[k]]);
+    const Outlet next = loop.body->outputs[static_cast<size_t>(loop.next_states[k])].outlet;
+    if (!loop.body->fact(next).same_type(fact)) return std::nullopt;
+    if (fact.quant || !kPlain.contains(fact.dtype)) return std::nullopt;
   }
   Patch patch;
   std::vector<PatchWire> inputs;
@@ -146,13 +164,15 @@ std::optional<Patch> state_as_variables(const RewriteContext& c) {
     const Outlet first = loop.node->inputs[i];
     const Fact& fact = c.fact(first);
     const std::string label = c.graph.name_of(first) + "_kept";
-    if (const Tensor* value = c.constant(first)) {
-      variables.push_back(patch.constant(*value, label));
+    if (const Tensor* value = repeated_constant(c, first)) {
+      variables.push_back(patch.variable(*value, fact.shape, label));
       inputs[i] = variables.back();
       continue;
     }
-    if (!started) started = patch.constant(Tensor::scalar(false), "started");
-    variables.push_back(patch.constant(Tensor::zeros(fact.dtype, *fact.static_shape()), label));
+    if (!started) started = patch.variable(Tensor::scalar(false), {}, "started");
+    Shape least;  // of zeros that are repeated along symbols
+    for (const Dim& extent : fact.shape) least.push_back(extent.is_constant() ? extent.value() : 1);
+    variables.push_back(patch.variable(Tensor::zeros(fact.dtype, least), fact.shape, label));
     inputs[i] = patch.add("select", {*started, variables.back(), Patch::tap(first)});
   }
   Loop next = loop;

@@ -38,18 +38,21 @@ struct Patch {
     std::vector<std::shared_ptr<const Graph>> bodies;
     std::optional<Tensor> constant;           // a stored tensor instead of an operator...
     std::optional<AffineQuantization> quant;  // ...which may hold codes
+    std::optional<DimShape> variable;         // it is the first value of a variable of this shape
   };
   std::vector<NewNode> nodes;
   std::vector<PatchWire> results;  // one for each result of the node that was looked at
   // Wires of earlier nodes that are now computed along with it: what comes later reads the new one.
   std::vector<std::pair<Outlet, PatchWire>> also;
-  // Constants of the patch that become variables, and what each is after a run.
+  // Variables of the patch, and what each is after a run.
   std::vector<std::pair<PatchWire, PatchWire>> updates;
 
   static PatchWire tap(Outlet outlet) { return {true, outlet, 0, 0}; }
   PatchWire add(std::string op, std::vector<PatchWire> inputs, std::vector<Attribute> attributes = {},
                 std::string name = {}, std::vector<uint32_t> input_counts = {});
   PatchWire constant(Tensor value, std::string label, std::optional<AffineQuantization> quant = std::nullopt);
+  // Needs an entry of `updates`; see variable_node.
+  PatchWire variable(Tensor initial, DimShape shape, std::string label);
 };
 
 // What a rewrite may ask.

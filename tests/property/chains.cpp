@@ -199,11 +199,15 @@ void documented(Draw& d, std::string_view) {
     return name.find("positive") == std::string::npos ? d.values(dtype, shape)
                                                       : d.reals(dtype, shape, 0.5, 2);
   };
-  static const std::regex kVariable(R"(variable(<\w+>)?\(shape = \[([0-9, ]*)\], label = '([^']*)'\))");
+  static const std::regex kVariable(R"(variable(<\w+>)?\(shape = \[([0-9A-Z, ]*)\], label = '([^']*)'\))");
   for (std::sregex_iterator it(printed.text.begin(), printed.text.end(), kVariable), end; it != end; ++it) {
     Shape shape;
     std::stringstream extents((*it)[2].str());
-    for (std::string extent; std::getline(extents, extent, ',');) shape.push_back(std::stoll(extent));
+    for (std::string extent; std::getline(extents, extent, ',');) {
+      // Along a symbol, a variable begins with one item that is repeated.
+      const bool symbol = extent.find_first_of("0123456789") == std::string::npos;
+      shape.push_back(symbol ? 1 : std::stoll(extent));
+    }
     const std::string type = (*it)[1].str(), label = (*it)[3].str();
     const DataType dtype = type == "<integer>"   ? DataType::i64
                            : type == "<logical>" ? DataType::boolean

@@ -1,4 +1,6 @@
 // What keeps a state between runs, and what has a graph inside. Cases are several runs of one session.
+#include <cmath>
+
 #include "tests/property/generators.h"
 
 namespace nnefrun::property {
@@ -152,8 +154,10 @@ void cell(Draw& d, std::string_view op) {
   const int64_t hidden = d.pick({1, 2, 3, 8, 17});
   const Dim rows = d.one_in(2) ? Dim(1) : d.extent();
   const Shape of_weights{gates * hidden, hidden};
-  const Outlet weights = d.one_in(4) ? d.argument(dtype, {gates * hidden, hidden}, -1, 1)
-                                     : d.constant(d.reals(dtype, of_weights, -1, 1));
+  // So small that the rounding of a step does not grow from step to step.
+  const double bound = 1 / std::sqrt(static_cast<double>(hidden));
+  const Outlet weights = d.one_in(4) ? d.argument(dtype, {gates * hidden, hidden}, -bound, bound)
+                                     : d.constant(d.reals(dtype, of_weights, -bound, bound));
   Arguments arguments{{"x", d.argument(dtype, {d.extent(), rows, gates * hidden})},
                       {"R", weights},
                       {"h", d.argument(dtype, {rows, hidden}, -1, 1)}};
@@ -171,7 +175,8 @@ void recurrent_loop(Draw& d, std::string_view) {
   d.inexact(256, false);
   d.regime = Regime::tame;
   const DataType dtype = DataType::f32;
-  const int64_t kind = d.between(0, 3), hidden = d.pick({1, 2, 5, 16}), rows = d.between(1, 3);
+  const int64_t kind = d.between(0, 3), hidden = d.pick({1, 2, 5, 16});
+  const Dim rows = d.one_in(3) ? d.extent() : Dim(d.between(1, 3));
   const int64_t gates = kind == 0 ? 4 : kind == 3 ? 1 : 3;
   const bool spread = d.one_in(2);  // an input for each gate, or slices of one
   const bool units = d.one_in(2);   // states without the axis of time
@@ -199,8 +204,10 @@ void recurrent_loop(Draw& d, std::string_view) {
   const auto product = [&](Outlet state) {
     Shape shape{hidden, hidden};
     if (!units) shape.insert(shape.begin(), 1);
+    // So small that the rounding of a step does not grow from step to step.
+    const double bound = 1 / std::sqrt(static_cast<double>(hidden));
     const Outlet weights =
-        body.add_constant(d.reals(dtype, shape, -1, 1), "w" + std::to_string(body.nodes().size()));
+        body.add_constant(d.reals(dtype, shape, -bound, bound), "w" + std::to_string(body.nodes().size()));
     return body.add("matmul", {state, weights}, {false, d.one_in(2)});
   };
   const auto gate = [&](const char* function, int64_t g, Outlet state) {
@@ -240,7 +247,11 @@ void recurrent_loop(Draw& d, std::string_view) {
   }
   std::vector<int64_t> next_states;
   for (int64_t s = 0; s < (kind == 0 ? 2 : 1); ++s) {
-    arguments.emplace_back("inputs", d.argument(dtype, {1, rows, hidden}, -1, 1));
+    const bool repeated = !rows.is_constant() && d.one_in(2);  // a constant, as often as there are rows
+    arguments.emplace_back(
+        "inputs", repeated ? d.call("tile", {{"input", d.constant(d.reals(dtype, {1, 1, hidden}, -1, 1))}},
+                                    {{"repeats", Attribute::of_dims({1, rows, 1})}})
+                           : d.argument(dtype, {1, rows, hidden}, -1, 1));
     kinds.emplace_back("state");
     chunks.push_back(0);
     next_states.push_back(s);

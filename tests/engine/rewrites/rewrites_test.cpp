@@ -52,11 +52,15 @@ Graph load(const std::filesystem::path& path) {
   printed.text = text_of(path);
   INFO(path.string());
   REQUIRE_FALSE(printed.text.empty());
-  static const std::regex kVariable(R"(variable(<\w+>)?\(shape = \[([0-9, ]*)\], label = '([^']*)'\))");
+  static const std::regex kVariable(R"(variable(<\w+>)?\(shape = \[([0-9A-Z, ]*)\], label = '([^']*)'\))");
   for (std::sregex_iterator it(printed.text.begin(), printed.text.end(), kVariable), end; it != end; ++it) {
     Shape shape;
     std::stringstream extents((*it)[2].str());
-    for (std::string extent; std::getline(extents, extent, ',');) shape.push_back(std::stoll(extent));
+    for (std::string extent; std::getline(extents, extent, ',');) {
+      // Along a symbol, a variable begins with one item that is repeated.
+      const bool symbol = extent.find_first_of("0123456789") == std::string::npos;
+      shape.push_back(symbol ? 1 : std::stoll(extent));
+    }
     const std::string type = (*it)[1].str(), label = (*it)[3].str();
     const DataType dtype = type == "<integer>"   ? DataType::i64
                            : type == "<logical>" ? DataType::boolean
