@@ -213,15 +213,6 @@ __attribute__((noinline)) void direct_tile(const BlockedDirect& d, const DirectT
       for (int v = 0; v < kVectors; ++v) acc[r][v] = vload(t.y + v * d.y_block + r * kLanes);
     }
   }
-  // y is wanted at the end, and may be far away: worth a fetch when there is much to do before.
-  constexpr int64_t kLongSum = 4;  // in runs of a block of channels
-  if (kLaneGroup == 1 && !t.load && t.outer >= kLongSum) {
-    NNEFRUN_UNROLL
-    for (int r = 0; r < kPositions; ++r) {
-      NNEFRUN_UNROLL
-      for (int v = 0; v < kVectors; ++v) __builtin_prefetch(t.y + v * d.y_block + r * kLanes, 1);
-    }
-  }
   // One loop over all runs, whatever axes they come from.
   const int64_t rows = t.row_end - t.row_begin, depths = d.depth_end - d.depth_begin;
   int64_t done = 0;
