@@ -62,6 +62,7 @@ Status recurrent_run(const StepContext& c) {
   const auto& kernel = kernels::choose_matmul_f32();
   const auto& cells = kernels::choose_recurrent();
   const int64_t state = bound.rows * bound.hidden, gates = bound.rows * bound.columns;
+  if (state == 0) return {};  // nothing to compute, and perhaps no memory to point at
   auto* sums = reinterpret_cast<float*>(c.scratch);
   auto* kept = reinterpret_cast<float*>(c.scratch + bound.sums);
   std::byte* workspace = c.scratch + bound.sums + bound.kept;
