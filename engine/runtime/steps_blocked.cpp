@@ -1,5 +1,6 @@
 // Steps over the channel-blocked layout: values [N, ceil(C / b), D..., b].
 
+#include "engine/runtime/conv_shapes.h"
 #include "engine/runtime/epilogue.h"
 #include "engine/runtime/parts.h"
 #include "engine/runtime/step_parameters.h"
@@ -27,24 +28,9 @@ int64_t positions_of(const View& blocked) {
 Status conv_bind(StepContext& c, size_t* scratch) {
   const auto& p = c.as<BlockedConvParameters>();
   auto& shape = *static_cast<kernels::ConvShape*>(c.bound);
-  const View &x = *c.inputs[0], &y = *c.outputs[0];
+  const View& y = *c.outputs[0];
   if (!fits_block(y, p.block)) return failed(StatusCode::bad_plan, p.block, kernels::channel_block());
-  shape = {};
-  shape.batch = x.dims[0];
-  shape.in_channels = p.in_channels;
-  shape.out_channels = p.out_channels;
-  shape.groups = p.groups;
-  const int spatial = y.rank - 3, shift = 3 - spatial;
-  for (int i = 0; i < spatial; ++i) {
-    shape.in[shift + i] = x.dims[2 + i];
-    shape.out[shift + i] = y.dims[2 + i];
-  }
-  for (int i = 0; i < 3; ++i) {
-    shape.filter[i] = p.filter[i];
-    shape.stride[i] = p.stride[i];
-    shape.dilation[i] = p.dilation[i];
-    shape.pad_before[i] = i < shift ? 0 : c.sizes[p.pad_before[i]];
-  }
+  shape = conv_shape(c, p, p.in_channels, p.out_channels, p.groups, y.rank - 3);
   *scratch = kernels::blocked_conv_workspace_size(shape, static_cast<kernels::BlockedMethod>(p.method),
                                                   p.x_is_plain != 0);
   return {};
@@ -77,20 +63,7 @@ Status pair_bind(StepContext& c, size_t* scratch) {
   const View &x = *c.inputs[0], &y = *c.outputs[0];
   if (!fits_block(x, p.block) || !fits_block(y, p.block))
     return failed(StatusCode::bad_plan, p.block, kernels::channel_block());
-  shape = {};
-  shape.batch = x.dims[0];
-  shape.in_channels = shape.out_channels = shape.groups = p.channels;
-  const int spatial = y.rank - 3, shift = 3 - spatial;
-  for (int i = 0; i < spatial; ++i) {
-    shape.in[shift + i] = x.dims[2 + i];
-    shape.out[shift + i] = y.dims[2 + i];
-  }
-  for (int i = 0; i < 3; ++i) {
-    shape.filter[i] = p.filter[i];
-    shape.stride[i] = p.stride[i];
-    shape.dilation[i] = p.dilation[i];
-    shape.pad_before[i] = i < shift ? 0 : c.sizes[p.pad_before[i]];
-  }
+  shape = conv_shape(c, p, p.channels, p.channels, p.channels, y.rank - 3);
   if (!kernels::blocked_pair_takes(shape)) return failed(StatusCode::bad_plan);
   *scratch = kernels::blocked_pair_workspace_size(shape, p.in_channels);
   return {};

@@ -1,5 +1,6 @@
 // Transposed convolutions in f32.
 
+#include "engine/runtime/conv_shapes.h"
 #include "engine/runtime/parts.h"
 #include "engine/runtime/step_parameters.h"
 #include "engine/runtime/steps.h"
@@ -21,25 +22,10 @@ Status deconv_bind(StepContext& c, size_t* scratch) {
   if (p.packed_mr != kernel.mr || p.packed_nr != kernel.nr)
     return failed(StatusCode::bad_plan, p.packed_mr, kernel.mr);
   const View &x = *c.inputs[0], &y = *c.outputs[0];
-  shape = {};
-  shape.batch = x.dims[0];
-  shape.in_channels = x.dims[1];
-  shape.out_channels = y.dims[1];
-  shape.groups = p.groups;
+  shape = conv_shape(c, p, x.dims[1], y.dims[1], p.groups, x.rank - 2);
   if (p.groups < 1 || shape.in_channels % p.groups != 0 || shape.out_channels % p.groups != 0 ||
       y.dims[0] != x.dims[0])
     return failed(StatusCode::shape_mismatch, shape.in_channels, shape.out_channels);
-  const int spatial = x.rank - 2, shift = 3 - spatial;
-  for (int i = 0; i < spatial; ++i) {
-    shape.in[shift + i] = x.dims[2 + i];
-    shape.out[shift + i] = y.dims[2 + i];
-  }
-  for (int i = 0; i < 3; ++i) {
-    shape.filter[i] = p.filter[i];
-    shape.stride[i] = p.stride[i];
-    shape.dilation[i] = p.dilation[i];
-    shape.pad_before[i] = i < shift ? 0 : c.sizes[p.pad_before[i]];
-  }
   const auto packed = static_cast<int64_t>(kernels::packed_deconv_weights_size(shape, kernel));
   if (c.inputs[1]->size() != packed) return failed(StatusCode::shape_mismatch, c.inputs[1]->size(), packed);
   const int64_t channels = shape.out_channels / shape.groups;

@@ -1,5 +1,6 @@
 // Matrix products and convolutions, in f32, over the blocked and packed kernels.
 
+#include "engine/runtime/conv_shapes.h"
 #include "engine/runtime/epilogue.h"
 #include "engine/runtime/parts.h"
 #include "engine/runtime/step_parameters.h"
@@ -188,22 +189,7 @@ Status conv_bind(StepContext& c, size_t* scratch) {
   if (p.packed_mr != kernel.mr || p.packed_nr != kernel.nr)
     return failed(StatusCode::bad_plan, p.packed_mr, kernel.mr);
   const View &x = *c.inputs[0], &y = *c.outputs[0];
-  shape = {};
-  shape.batch = x.dims[0];
-  shape.in_channels = x.dims[1];
-  shape.out_channels = y.dims[1];
-  shape.groups = p.groups;
-  const int spatial = x.rank - 2, shift = 3 - spatial;
-  for (int i = 0; i < spatial; ++i) {
-    shape.in[shift + i] = x.dims[2 + i];
-    shape.out[shift + i] = y.dims[2 + i];
-  }
-  for (int i = 0; i < 3; ++i) {
-    shape.filter[i] = p.filter[i];
-    shape.stride[i] = p.stride[i];
-    shape.dilation[i] = p.dilation[i];
-    shape.pad_before[i] = i < shift ? 0 : c.sizes[p.pad_before[i]];
-  }
+  shape = conv_shape(c, p, x.dims[1], y.dims[1], p.groups, x.rank - 2);
   // Every window of one group gathers the input anew.
   constexpr int64_t kWorthGathering = 48;
   const int64_t granule = larger(1, kernels::conv_channel_granule(shape, kernel));

@@ -10,19 +10,12 @@
 //   kRows, kCols, kVectorCols     the register tile for several rows; vectors of a panel for one row
 #pragma once
 
+#include "kernels/q40/panel_body.h"
 #include "kernels/q40_q80/quantize.h"
 
 namespace nnefrun::kernels {
 namespace {
 
-constexpr int kVectors = static_cast<int>(kQ40Panel) / kLanes;
-constexpr int64_t kAhead = 16 * kQ40PanelBlock;
-
-NNEFRUN_INLINE I load_codes(const uint8_t* p) {
-  I codes;
-  __builtin_memcpy(&codes, p, sizeof(codes));
-  return codes;
-}
 NNEFRUN_INLINE I four_activations(const int8_t* p) {
   int32_t four;
   __builtin_memcpy(&four, p, sizeof(four));
@@ -74,7 +67,7 @@ NNEFRUN_INLINE void multiply_tile(const Q40Tile& t, const uint8_t* panel, int64_
     }
     NNEFRUN_UNROLL
     for (int q = 0; q < kC; ++q) {
-      const V scale = load_f16(reinterpret_cast<const uint16_t*>(w + q * kLanes * 2));
+      const V scale = load_scales(w + q * kLanes * 2);
       NNEFRUN_UNROLL
       for (int r = 0; r < kR; ++r) {
         const ActivationQ80& a = x[r * t.blocks];
@@ -86,45 +79,13 @@ NNEFRUN_INLINE void multiply_tile(const Q40Tile& t, const uint8_t* panel, int64_
     w += kQ40PanelBlock;
     c += kQ40PanelBlock;
   }
-  NNEFRUN_UNROLL
-  for (int r = 0; r < kR; ++r) {
-    NNEFRUN_UNROLL
-    for (int q = 0; q < kC; ++q) {
-      const int64_t at = column + (vector + q) * kLanes, left = t.columns - at;
-      float* to = t.c + (row + r) * t.c_row_stride + at;
-      if (left >= kLanes) {
-        vstore(to, sum[r][q]);
-      } else if (left > 0) {
-        vstore_n(to, sum[r][q], left);
-      }
-    }
-  }
+  store_sums(t, sum, row, vector, column);
 }
 
 template <int kR>
-NNEFRUN_INLINE void multiply_rows(const Q40Tile& t, const uint8_t* panel, int64_t row, int64_t rows,
-                                  int vector, int64_t column) {
-  if (rows == kR) {
-    multiply_tile<kR, kR == 1 ? kVectorCols : kCols>(t, panel, row, vector, column);
-  } else if constexpr (kR > 1) {
-    multiply_rows<kR - 1>(t, panel, row, rows, vector, column);
-  }
-}
-
-void multiply(const Q40Tile& t) {
-  const uint8_t* panel = t.w;
-  const int64_t chunks = (t.rows + kRows - 1) / kRows;
-  for (int64_t column = 0; column < t.columns; column += kQ40Panel, panel += t.blocks * kQ40PanelBlock) {
-    int64_t row = 0;
-    for (int64_t chunk = 0; chunk < chunks; ++chunk) {
-      const int64_t rows = (t.rows - row + chunks - chunk - 1) / (chunks - chunk);
-      const int step = rows == 1 ? kVectorCols : kCols;
-      for (int vector = 0; vector < kVectors && column + vector * kLanes < t.columns; vector += step) {
-        multiply_rows<kRows>(t, panel, row, rows, vector, column);
-      }
-      row += rows;
-    }
-  }
+NNEFRUN_INLINE void multiply_rows(const Q40Tile& t, const uint8_t* panel, int64_t row, int vector,
+                                  int64_t column) {
+  multiply_tile<kR, kR == 1 ? kVectorCols : kCols>(t, panel, row, vector, column);
 }
 
 }  // namespace
