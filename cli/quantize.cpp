@@ -10,6 +10,7 @@
 #include "engine/quantize.h"
 #include "io/npz.h"
 #include "nnef_parser/archive.h"
+#include "nnef_parser/printer.h"
 #include "nnef_parser/tensor_file.h"
 #include "quant/report.h"
 #include "quant/tensors.h"
@@ -242,13 +243,39 @@ void keep_for_error(const Reference& reference, const Observations& seen, double
   options = with_worst(high);
 }
 
-void write_model(const Graph& graph, const std::string& path) {
+std::vector<ArchiveMember> members_of(const Graph& graph) {
   const auto for_tract = print_for_tract(graph);
   const PrintedGraph printed = for_tract ? *for_tract : print_graph(graph);
   std::vector<ArchiveMember> members{text_member("graph.nnef", printed.text)};
   const TensorFileForm form = for_tract ? TensorFileForm::tract : TensorFileForm::engine;
   for (const auto& [label, tensor] : printed.tensors) members.push_back(tensor_member(label, tensor, form));
-  write_archive(path, members);
+  return members;
+}
+
+// The model with Q4_0 weights and everything else as it is; no members where its text does not allow that.
+std::vector<ArchiveMember> members_with_q40(const Archive& archive, const Options& options,
+                                            const std::set<std::string>& keep,
+                                            std::vector<std::string>* quantized) {
+  Document document = parse_graph(archive, compile_options(options));
+  const StoredWeights stored = store_q40_weights(document, archive, keep);
+  std::vector<ArchiveMember> members;
+  if (stored.tensors.empty()) return members;
+  const std::string text = archive.graph(options.graph).member;
+  for (const std::string& name : archive.members()) {
+    const auto dot = name.rfind(".dat");
+    const auto changed =
+        dot == std::string::npos ? stored.tensors.end() : stored.tensors.find(name.substr(0, dot));
+    if (name == text) {
+      members.push_back(text_member(name, print(document)));
+    } else if (changed != stored.tensors.end()) {
+      members.push_back(tensor_member(changed->first, changed->second, TensorFileForm::tract));
+    } else if (const auto bytes = archive.bytes(name)) {
+      members.push_back(
+          {name, std::string(reinterpret_cast<const char*>(bytes->span.data()), bytes->span.size()), {}});
+    }
+  }
+  *quantized = stored.nodes;
+  return members;
 }
 
 }  // namespace
@@ -268,6 +295,7 @@ int quantize_verb(const Options& options) {
   if (!options.quantize.calibrate.empty()) runs = calibration_inputs(options.quantize.calibrate, base);
   Graph result;
   std::vector<std::string> quantized;
+  std::vector<ArchiveMember> members;
   std::optional<Reference> reference;
   if (runs) reference.emplace(reference_of(base, *runs));
   if (options.quantize.int8) {
@@ -278,9 +306,18 @@ int quantize_verb(const Options& options) {
     }
     result = quantized_graph(base, seen, quantize);
   } else {
-    result = weights_quantized(base, *weight_scheme_from_name(options.quantize.weights), quantize.keep,
-                               &quantized);
+    const WeightScheme scheme = *weight_scheme_from_name(options.quantize.weights);
+    if (scheme == WeightScheme::q40) members = members_with_q40(archive, options, quantize.keep, &quantized);
+    if (members.empty()) {
+      result = weights_quantized(base, scheme, quantize.keep, &quantized);
+    } else {
+      const Archive written = Archive::of_members(options.output, members);
+      guarded(kModelRefused, [&] {
+        result = base_for_quantization(load_typed_graph(written, options), compile_options(options));
+      });
+    }
   }
+  if (members.empty()) members = members_of(result);
   QuantizationReport report;
   if (reference) {
     report = report_of(*reference, result, quantized);
@@ -292,7 +329,7 @@ int quantize_verb(const Options& options) {
   report.scheme = options.quantize.int8
                       ? "8-bit codes, " + std::to_string(runs->size()) + " calibration inputs"
                       : options.quantize.weights + " weights";
-  write_model(result, options.output);
+  write_archive(options.output, members);
   if (!options.html.empty()) {
     std::ofstream page(options.html, std::ios::binary);
     page << report_html(report);

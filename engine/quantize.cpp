@@ -43,6 +43,12 @@ constexpr std::string_view kClamps[] = {"relu", "clamp", "nnefrun_clip"};
 NodeReader read(const Node& node) { return NodeReader(node, signature_of(node.op), nullptr); }
 bool is_plain_f32(const Fact& fact) { return fact.dtype == DataType::f32 && !fact.quant; }
 
+// Whether all axes but the last two are 1.
+bool is_matrix(const Shape& shape) {
+  return shape.size() >= 2 &&
+         std::all_of(shape.begin(), shape.end() - 2, [](int64_t extent) { return extent == 1; });
+}
+
 // Weights of a product as rows of output channels.
 struct Rows {
   Tensor weights;  // [channels, ...]
@@ -73,8 +79,7 @@ std::optional<Rows> rows_of(const Graph& graph, const Node& node) {
     rows.weights = *w.constant;
   } else {
     const Shape& shape = w.constant->shape();
-    const bool outer_one = std::all_of(shape.begin(), shape.end() - 2, [](int64_t d) { return d == 1; });
-    if (!outer_one || x.rank() < 2 || x.rank() > 5) return std::nullopt;
+    if (!is_matrix(shape) || x.rank() < 2 || x.rank() > 5) return std::nullopt;
     const int64_t a = shape[shape.size() - 2], b = shape.back();
     const bool rows_are_channels = op == "linear" || r.logical("transposeB");
     if (op == "matmul" && r.logical("transposeA")) return std::nullopt;
@@ -382,9 +387,11 @@ std::optional<Matrix> matrix_of(const Graph& graph, const Node& node) {
   const std::string_view op = node.op->name;
   if (op != "matmul" && op != "linear") return std::nullopt;
   const Fact &x = graph.fact(node.inputs[0]), &w = graph.fact(node.inputs[1]);
-  if (!w.constant || x.constant || !is_plain_f32(w) || !is_plain_f32(x) || w.rank() != 2) return std::nullopt;
-  const int64_t a = w.constant->dim(0), b = w.constant->dim(1);
-  if (op == "linear" || read(node).logical("transposeB")) return Matrix{*w.constant, false};
+  if (!w.constant || x.constant || !is_plain_f32(w) || !is_plain_f32(x)) return std::nullopt;
+  const Shape& shape = w.constant->shape();
+  if (!is_matrix(shape)) return std::nullopt;
+  const int64_t a = shape[shape.size() - 2], b = shape.back();
+  if (op == "linear" || read(node).logical("transposeB")) return Matrix{w.constant->reshaped({a, b}), false};
   Matrix m{Tensor::uninitialized(DataType::f32, {b, a}), true};
   for (int64_t i = 0; i < a; ++i) {
     for (int64_t j = 0; j < b; ++j)
@@ -477,6 +484,11 @@ Graph weights_quantized(const Graph& base, WeightScheme scheme, const std::set<s
     if (keep.count(node.result_names[0]) == 0) {
       if (const auto matrix = matrix_of(base, node); matrix && replace(1, matrix->rows)) {
         done = true;
+        Shape shape(static_cast<size_t>(base.fact(node.inputs[1]).rank()) - 2, 1);
+        if (!shape.empty()) {
+          shape.insert(shape.end(), {matrix->rows.dim(0), matrix->rows.dim(1)});
+          inputs[1] = out.add("reshape", {inputs[1]}, {Attribute::of_ints(shape)});
+        }
         if (matrix->turned) {
           const int at = signature_of(node.op).attribute_index("transposeB");
           node.attributes[static_cast<size_t>(at)] = Attribute(true);

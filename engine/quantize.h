@@ -43,6 +43,18 @@ Graph quantized_graph(const Graph& base, const Observations& seen, const Quantiz
 Graph weights_quantized(const Graph& base, WeightScheme scheme, const std::set<std::string>& keep,
                         std::vector<std::string>* quantized);
 
+// Q4_0 weights in a model of tract's dialect as it is: the matrices that only products (`linear`, `matmul`
+// with transposeB) and look-ups along axis 0 read, by their labels; the document's variables and look-ups are
+// changed to match, as torch_to_nnef writes them, and everything else stays. `keep`: names of results whose
+// weights stay. Matrices without a .dat of their own, with another type than f32, or with rows that are no
+// multiple of 32 stay; no tensors: nothing was changed.
+struct StoredWeights {
+  std::map<std::string, Tensor> tensors;  // by label
+  std::vector<std::string> nodes;         // names of the results that read them
+};
+StoredWeights store_q40_weights(Document& document, const Archive& archive,
+                                const std::set<std::string>& keep);
+
 // Runs a graph as it is (no rewrites) and hands every result to `observe`; returns the graph's results of
 // each run.
 std::vector<std::vector<Tensor>> run_observed(

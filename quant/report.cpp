@@ -29,7 +29,8 @@ std::string escaped(const std::string& text) {
 }
 
 std::string summary(const QuantizationReport& r) {
-  std::string out = "relative error of the results: " + number("%.4g", r.final_error) + "\n";
+  std::string out;
+  if (r.final_error) out += "relative error of the results: " + number("%.4g", *r.final_error) + "\n";
   if (r.rows > 0)
     out += "same largest entry: " + std::to_string(r.same_top) + " of " + std::to_string(r.rows) + "\n";
   const double share =

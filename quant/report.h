@@ -1,6 +1,7 @@
 // What quantising a model costs, for people: a table and a page with a bar for each node.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -14,8 +15,9 @@ struct QuantizationReport {
   };
   std::string model, scheme;
   std::vector<Node> nodes;
-  // Largest over the results: norm of the difference over the norm of the float result.
-  double final_error = 0;
+  // Largest over the results: norm of the difference over the norm of the float result. None without
+  // calibration inputs.
+  std::optional<double> final_error;
   // Of the calibration inputs, those whose largest entry of the first result is at the same place; no rows:
   // not told.
   size_t same_top = 0, rows = 0;
