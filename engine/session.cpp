@@ -1,5 +1,6 @@
 #include "engine/session.h"
 
+#include <algorithm>
 #include <chrono>
 #include <cstring>
 #include <exception>
@@ -25,6 +26,9 @@ Tensor tensor_over(const View& view) {
 
 Tensor tensor_like(const View& view) {
   return Tensor::uninitialized(view.dtype, Shape(view.dims, view.dims + view.rank));
+}
+bool has_shape(const Tensor& tensor, const View& view) {
+  return std::equal(tensor.shape().begin(), tensor.shape().end(), view.dims, view.dims + view.rank);
 }
 Tensor copy_of(const View& view) {
   Tensor copy = tensor_like(view);
@@ -232,19 +236,20 @@ struct Session::State {
     return cached ? *cached : copy_of(runtime.output(static_cast<uint32_t>(index)));
   }
 
-  // Variables whose extents are symbols get them in the first run, and have them from then on.
+  // Variables whose extents are symbols get them in the first run, and have them from then on. Then they get
+  // bytes of their own, too, which later runs swap with the next values.
   void size_variables() {
     for (size_t i = 0; i < variables.size(); ++i) {
       auto& [outlet, value] = variables[i];
-      if (graph().fact(outlet).is_static()) continue;
       const View& wanted = runtime.input(static_cast<uint32_t>(graph().inputs.size() + i));
-      const Shape shape(wanted.dims, wanted.dims + wanted.rank);
       if (!variables_started) {
-        value = expanded_initial(*graph().node(outlet).initial, shape);
-      } else if (value.shape() != shape) {
+        value =
+            expanded_initial(*graph().node(outlet).initial, Shape(wanted.dims, wanted.dims + wanted.rank));
+        value.mutable_bytes();
+      } else if (!has_shape(value, wanted)) {
         throw Error("symbol-clash", "the kept value `" + graph().name_of(outlet) + "` has shape " +
                                         to_string(value.shape()) + " of the first run, this one wants " +
-                                        to_string(shape));
+                                        to_string(Shape(wanted.dims, wanted.dims + wanted.rank)));
       }
     }
   }
@@ -263,7 +268,7 @@ struct Session::State {
     for (size_t i = 0; i < variables.size(); ++i) {
       const View& next = runtime.output(static_cast<uint32_t>(graph().outputs.size() + i));
       if (pending.size() == i) pending.push_back(tensor_like(next));
-      if (pending[i].shape() != Shape(next.dims, next.dims + next.rank)) pending[i] = tensor_like(next);
+      if (!has_shape(pending[i], next)) pending[i] = tensor_like(next);
       if (pending[i].byte_size() > 0)
         std::memcpy(pending[i].mutable_bytes(), next.data, pending[i].byte_size());
     }
