@@ -23,6 +23,9 @@ struct Executor {
   // `grain` (at least 1) tasks. One call at a time.
   void (*run)(void* self, int64_t tasks, int64_t grain, TaskBody body, void* data) = &run_tasks_serially;
   void* self = nullptr;
+  // Runs during(data) on the caller's thread, with the other threads ready for calls of run() from it: those
+  // are cheaper then. Null: there is nothing to get ready. A call inside of `during` only runs its own.
+  void (*hold)(void* self, void (*during)(void*), void* data) = nullptr;
   // What a call costs, as the user of the executor reckons with it, in nanoseconds of estimated work: a step
   // shorter than `least_step` stays on the caller's thread, and a range is no shorter than `least_range`.
   int64_t least_step = 15000, least_range = 4000;

@@ -319,6 +319,7 @@ void Runtime::cut(BoundStep& bound) const {
 Status Runtime::bind_steps() {
   size_t scratch_needed = 0;
   scratch_slice_ = 0;
+  cut_ = false;
   for (uint32_t s = 0; s < plan_.steps.count; ++s) {
     BoundStep& bound = bound_[s];
     if (bound.row == nullptr) continue;
@@ -330,6 +331,7 @@ Status Runtime::bind_steps() {
     }
     cut(bound);
     scratch_needed = std::max(scratch_needed, bytes);
+    cut_ = cut_ || bound.grain > 0;
     if (bound.grain > 0) scratch_slice_ = std::max(scratch_slice_, bytes);
   }
   scratch_slice_ = (scratch_slice_ + kArenaAlignment - 1) / kArenaAlignment * kArenaAlignment;
@@ -436,6 +438,23 @@ Status Runtime::run(const std::byte* const* inputs) {
     if (owner.storage == Storage::input)
       views_[v].data = const_cast<std::byte*>(inputs[owner.index]) + offsets_[v];
   }
+  const Executor& executor = options_.executor;
+  if (!cut_ || executor.hold == nullptr) return run_steps();
+  struct Job {
+    Runtime* runtime;
+    Status status;
+  } job = {this, {}};
+  executor.hold(
+      executor.self,
+      [](void* data) {
+        Job& j = *static_cast<Job*>(data);
+        j.status = j.runtime->run_steps();
+      },
+      &job);
+  return job.status;
+}
+
+Status Runtime::run_steps() {
   const bool watched =
       options_.before_step != nullptr || options_.after_step != nullptr || options_.cancelled != nullptr;
   for (uint32_t s = 0; s < plan_.steps.count; ++s) {

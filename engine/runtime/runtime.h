@@ -98,6 +98,7 @@ class Runtime {
   Status shape_views();
   Status bind_steps();
   void cut(BoundStep& bound) const;
+  Status run_steps();
   Status run_step(const BoundStep& bound);
   Status run_in_parts(const BoundStep& bound);
   void run_part(const BoundStep& bound, int64_t begin, int64_t end, uint32_t worker);
@@ -129,6 +130,7 @@ class Runtime {
   size_t scratch_slice_ = 0;  // bytes from the scratch of one worker to the next
   bool reserved_ = false;
   bool ready_ = false;
+  bool cut_ = false;  // some step may run on several threads
 };
 
 }  // namespace nnefrun

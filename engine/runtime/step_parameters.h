@@ -59,8 +59,8 @@ struct MatmulParameters {
 
 // quantize_q80: inputs {x}, f32 [..., k]; output u8 [rows, k / 32 * 40]: blocks of ActivationQ80.
 
-// matmul_q40: c[..., n] = x[..., k] * W[n, k]. inputs {x, packed W (kernels/q40/q40.h), bias?, residual?}. `fast`:
-// x is what quantize_q80 made.
+// matmul_q40: c[..., n] = x[..., k] * W[n, k]. inputs {x, packed W (kernels/q40/q40.h), bias?, residual?}.
+// `fast`: x is what quantize_q80 made.
 struct MatmulQ40Parameters {
   EpilogueParameters epilogue;
   uint8_t fast = 0;
@@ -273,7 +273,7 @@ struct CodeConvParameters {
   uint8_t x_flip = 0, x_zero = 0;
   uint8_t has_factor = 0;
   uint8_t depthwise_dots = 0;  // weights are packed for dot products over taps
-  int32_t factor = 0;  // times the sum of a window
+  int32_t factor = 0;          // times the sum of a window
   int32_t lanes = 0, group = 0;
   int64_t groups = 1, in_channels = 0, out_channels = 0;
   int64_t filter[3] = {1, 1, 1}, stride[3] = {1, 1, 1}, dilation[3] = {1, 1, 1};

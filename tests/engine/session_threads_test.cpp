@@ -1,6 +1,7 @@
 // Threads: results are the same bits however steps are cut; failures name their node; sessions are
 // independent.
 #include <algorithm>
+#include <chrono>
 #include <cstring>
 #include <random>
 #include <thread>
@@ -299,16 +300,39 @@ TEST_CASE("a pool runs every task once and is no larger than the machine", "[thr
     CHECK(executor.workers >= 1);
     CHECK(executor.workers <= std::max(1U, std::thread::hardware_concurrency()));
     std::vector<int> counts(5000, 0);  // each item belongs to one task
-    for (int round = 0; round < 50; ++round) {
-      executor.run(
-          executor.self, static_cast<int64_t>(counts.size()), 7,
-          [](void* data, int64_t begin, int64_t end, uint32_t) {
-            for (int64_t i = begin; i < end; ++i)
-              ++(*static_cast<std::vector<int>*>(data))[static_cast<size_t>(i)];
-          },
-          &counts);
+    struct Work {
+      const Executor& executor;
+      std::vector<int>& counts;
+      void call() {
+        executor.run(
+            executor.self, static_cast<int64_t>(counts.size()), 7,
+            [](void* data, int64_t begin, int64_t end, uint32_t) {
+              for (int64_t i = begin; i < end; ++i)
+                ++(*static_cast<std::vector<int>*>(data))[static_cast<size_t>(i)];
+            },
+            &counts);
+      }
+    } work{executor, counts};
+    const auto ten_calls = [](void* data) {
+      for (int call = 0; call < 10; ++call) static_cast<Work*>(data)->call();
+    };
+    for (int round = 0; round < 50; ++round) work.call();
+    if (executor.hold !=
+        nullptr) {  // the workers stay at hand, also through a second hold, and while nobody calls them
+      for (int round = 0; round < 20; ++round) executor.hold(executor.self, ten_calls, &work);
+      const auto held_twice = [](void* data) {
+        const Executor& own = static_cast<Work*>(data)->executor;
+        own.hold(
+            own.self, [](void* same) { static_cast<Work*>(same)->call(); }, data);
+        std::this_thread::sleep_for(std::chrono::milliseconds(2));
+        static_cast<Work*>(data)->call();
+      };
+      executor.hold(executor.self, held_twice, &work);
+    } else {
+      CHECK(executor.workers == 1);
+      for (int call = 0; call < 202; ++call) work.call();
     }
-    CHECK(std::count(counts.begin(), counts.end(), 50) == static_cast<int64_t>(counts.size()));
+    CHECK(std::count(counts.begin(), counts.end(), 252) == static_cast<int64_t>(counts.size()));
   } catch (const Error& error) {
     CHECK(error.code() == "threads-unavailable");
   }
