@@ -29,7 +29,7 @@ LEAST_FMLAS = 4
 COMPILED_TOLERANCE = 1.03     # another compiler orders the plain loops a little differently; assembly stays as it is
 
 Loop = collections.namedtuple("Loop", "name text")
-FAMILIES = ("matmul", "conv", "blocked", "q40_q80")
+FAMILIES = ("matmul", "conv", "blocked", "q40_q80", "int8")
 NOT_SHOWN = r"activate_row|true>"      # activations; tiles whose last vector is cut off, a column of panels at most
 BRANCH = r"(b|b\.\w+|bl|blr|br|ret|cbn?z|tbn?z)(\s|$)"
 

@@ -22,6 +22,7 @@ import random
 import re
 import sys
 
+import schedule_a53_int8
 import schedule_a53_q40
 
 FMA_CHAIN = 4        # cycles from an accumulator to itself
@@ -460,13 +461,40 @@ def positions(rows, columns, step):
     return Work(order, rows * columns, pointers, setup, [("w", 256 + 64 * j) for j in range(columns)])
 
 
+def filter_row(taps, stride, positions):
+    """One row of a depthwise filter for `positions` neighbouring positions of a channel block: vectors times vectors."""
+    columns = (positions - 1) * stride + taps
+
+    def order(rng):
+        # from position to position or from weight to weight; a sum rests for three FMLAs
+        by_weight, jitter = rng.uniform(0.3, 2.5), rng.choice((0, 0.5, 1))
+        left = {(r, k): r + k * by_weight + rng.random() * jitter for r in range(positions) for k in range(taps)}
+        products = []
+        while left:
+            resting = [r for r, _ in products[1 - FMA_CHAIN:]]
+            products.append(min([p for p in left if p[0] not in resting] or left, key=left.get))
+            del left[products[-1]]
+        first = {}
+        for i, (r, k) in enumerate(products):
+            for part in (("w", k), ("x", r * stride + k)):
+                first.setdefault(part, i + rng.random() * jitter)
+        parts = sorted(first, key=first.get)
+        loads = [Load(which, 16 * n, 16) for which, n in parts]
+        index = {part: i for i, part in enumerate(parts)}
+        return loads, [Fma(r, index["x", r * stride + k], index["w", k], None) for r, k in products]
+
+    setup = ["mov {x}, {X}", "mov {w}, {W}", "mov {far}, {STEP}"]
+    return Work(order, positions, {"x": "far", "w": f"#{16 * taps}"}, setup)
+
+
 # C++ name, arguments of the function, how many steps of p a turn has, loop, length of the ring. The length is the shortest
 # for which an order was found; it only saves the search among shorter ones.
 TILE = "const float* a, const float* b, int64_t step, int64_t turns"
 THIN = "const float* x, int64_t x_step, const float* w, int64_t step, int64_t turns"
 DOT = "const float* a, int64_t a_step, const float* b, int64_t b_step, int64_t turns"
 POSITIONS = "const float* x, const int64_t* table, const float* w, int64_t turns"
-INPUTS = {POSITIONS: "x table w turns", TILE: "a b step turns", THIN: "x x_step w step turns", DOT: "a a_step b b_step turns"}
+FILTER_ROW = "const float* x, int64_t step, const float* w, int64_t turns"
+INPUTS = {FILTER_ROW: "x step w turns", POSITIONS: "x table w turns", TILE: "a b step turns", THIN: "x x_step w step turns", DOT: "a a_step b b_step turns"}
 MATMUL = [(f"TileLoop<{r}, {c}>", TILE, u, tile(r, c, u), length) for r, c, u, length in (
     (1, 3, 4, 30), (2, 3, 2, 21), (3, 3, 2, 27), (4, 3, 2, 32), (5, 3, 2, 40), (6, 3, 2, 47), (7, 3, 2, 53), (8, 3, 2, 59),
     (1, 2, 4, 22), (2, 2, 4, 29), (3, 2, 2, 19), (4, 2, 2, 23), (5, 2, 2, 29), (6, 2, 2, 32), (7, 2, 2, 37), (8, 2, 2, 41),
@@ -476,6 +504,10 @@ MATMUL += [(f"RowLoop<{r}>", THIN, 4, thin(r, 4), length) for r, length in ((1, 
 MATMUL += [("DotLoop<1, 8>", DOT, 16, dot(1, 8, 4), 76), ("DotLoop<2, 4>", DOT, 8, dot(2, 4, 2), 30)]
 BLOCKED = [(f"PositionLoop<{r}, {c}, {step}>", POSITIONS, 4, positions(r, c, step), length) for r, c, length in (
     (8, 2, 81), (7, 2, 76), (6, 2, 66), (5, 2, 56), (4, 2, 45), (8, 1, 48)) for step in (4, 8)]
+BLOCKED += [(f"FilterRowLoop<{taps}, {stride}, {p}>", FILTER_ROW, 1, filter_row(taps, stride, p), length)
+            for taps, stride, lengths in ((3, 1, (38, 34, 30, 26, 22)), (3, 2, (45, 40, 35, 31, 26)),
+                                          (5, 1, (58, 52, 46, 40, 34)))
+            for p, length in zip((8, 7, 6, 5, 4), lengths)]
 FILES = {"matmul": MATMUL, "blocked": BLOCKED}
 
 
@@ -525,7 +557,7 @@ def main():
     check = parser.parse_args().check
     different = []
     texts = {family: written(loops) for family, loops in FILES.items()}
-    texts["q40_q80"] = schedule_a53_q40.render()
+    texts |= {"q40_q80": schedule_a53_q40.render(), "int8": schedule_a53_int8.render()}
     for family, text in texts.items():
         path = pathlib.Path(__file__).parent / family / "neon_a53_loops.inc"
         if check and path.read_text(encoding="utf-8") != text:

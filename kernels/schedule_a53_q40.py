@@ -34,7 +34,7 @@ class Turn:
         """Places `ldr x` and `ins`, the pointers and the branch. Returns the lines and what the first turn finds loaded."""
         count = len(self.lines)
         loads = [i for i, line in enumerate(self.lines) if isinstance(line[0], tuple)]
-        taken = set()
+        taken = {count - 1}      # the branch
         before = []
         for k, i in enumerate(loads):
             _, register, pointer, offset = self.lines[i][0]

@@ -6,6 +6,11 @@
 #pragma once
 
 #include "kernels/blocked/finish_body.h"
+#include "kernels/blocked/loops.h"
+
+#if !defined(NNEFRUN_BLOCKED_RUNS)
+#define NNEFRUN_BLOCKED_RUNS PlainRuns
+#endif
 
 namespace nnefrun::kernels {
 namespace {
@@ -65,6 +70,41 @@ NNEFRUN_INLINE void depthwise_row(V (&acc)[kPositions][1], const float* x, int64
   }
 }
 
+// Copies of rows of which columns lie outside, with zeros there. `x` is column `first` of a row of `width`.
+template <int kColumns>
+NNEFRUN_INLINE void depthwise_padded(float* to, const float* x, int64_t x_row, int64_t rows, int64_t first,
+                                     int64_t width) {
+  const int64_t left = blocked_smaller(blocked_larger(0, -first), kColumns);
+  const int64_t right = blocked_larger(left, blocked_smaller(kColumns, width - first));
+  const V zero = vset(0.0F);
+  for (int64_t i = 0; i < rows; ++i, x += x_row, to += kColumns * kLanes) {
+    for (int64_t j = 0; j < left; ++j) vstore(to + j * kLanes, zero);
+    for (int64_t j = left; j < right; ++j) vstore(to + j * kLanes, vload(x + j * kLanes));
+    for (int64_t j = right; j < kColumns; ++j) vstore(to + j * kLanes, zero);
+  }
+}
+
+// One tile by NNEFRUN_BLOCKED_RUNS; whether it could be.
+template <int kTaps, int kStride, int kPositions, bool kChecked>
+NNEFRUN_INLINE bool depthwise_by_rows(V (&acc)[kPositions][1], const DepthwiseTiles& t, const float* x,
+                                      const float* w) {
+  if constexpr (NNEFRUN_BLOCKED_RUNS::has_filter_rows<kTaps, kStride, kPositions>()) {
+    const int64_t rows = t.row_end - t.row_begin;
+    if (rows < kLeastRuns || t.depth_end - t.depth_begin != 1 || (kChecked && rows > kTaps)) return false;
+    if constexpr (kChecked) {
+      constexpr int kColumns = (kPositions - 1) * kStride + kTaps;
+      float copy[kTaps * kColumns * kLanes];
+      depthwise_padded<kColumns>(copy, x, t.x_row, rows, t.first, t.width);
+      NNEFRUN_BLOCKED_RUNS::filter_rows<kTaps, kStride, kPositions>(acc, copy, kColumns * kLanes, w, rows);
+    } else {
+      NNEFRUN_BLOCKED_RUNS::filter_rows<kTaps, kStride, kPositions>(acc, x, t.x_row, w, rows);
+    }
+    return true;
+  } else {
+    return false;
+  }
+}
+
 // kTaps: width of the filter when it is not dilated and known, else 0. kStride: 0 when not known.
 template <int kTaps, int kStride, int kPositions, bool kChecked>
 __attribute__((noinline)) void depthwise_tiles(const DepthwiseTiles& t) {
@@ -82,7 +122,8 @@ __attribute__((noinline)) void depthwise_tiles(const DepthwiseTiles& t) {
     V acc[kPositions][1];
     NNEFRUN_UNROLL
     for (int r = 0; r < kPositions; ++r) acc[r][0] = vset(0.0F);
-    for (int64_t kd = 0; kd < depths; ++kd) {
+    const bool done = depthwise_by_rows<kTaps, kStride, kPositions, kChecked>(acc, t, x_tile, w_tile);
+    for (int64_t kd = done ? depths : 0; kd < depths; ++kd) {
       const float* x = x_tile + kd * t.x_depth;
       const float* w = w_tile + kd * t.height_taps * taps * kLanes;
       for (int64_t i = 0; i < rows; ++i, x += x_row) {

@@ -21,7 +21,8 @@
 //   sum_bytes(p, n)            of n bytes
 //   widen_codes(p, out, n)     where kWidens: n bytes to 16 bits; n is a multiple of 4
 //
-// NNEFRUN_OWN_PRODUCT is defined where a file has its own product() besides: the file that holds it.
+// NNEFRUN_OWN_PRODUCT is defined where a file has its own product() besides: the file that holds it. With
+// NNEFRUN_OWN_TILES that needs nothing of the plain one: W, A, load_w, repeat_a and dot.
 #pragma once
 
 #include "kernels/int8/int8.h"
@@ -118,6 +119,7 @@ void finish_any(const CodeProduct& p, const int32_t* sums, int rows, int64_t fir
   }
 }
 
+#if !defined(NNEFRUN_OWN_TILES)
 // R rows times V vectors of columns. `x` points at the rows' first taps; sums: [R][kVectors * kIsaLanes].
 template <int R, int V>
 NNEFRUN_INLINE void multiply(const Item* const* x, const int64_t* taps, int64_t tap_count, int64_t groups,
@@ -231,6 +233,8 @@ void product_of_dots(const CodeProduct& p) {
     }
   }
 }
+
+#endif
 
 #if defined(NNEFRUN_OWN_PRODUCT)
 #include NNEFRUN_OWN_PRODUCT

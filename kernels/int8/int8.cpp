@@ -26,9 +26,11 @@ const Int8Kernels* const* int8_rows(int* count) {
 
 size_t product_workspace(int64_t rows, int64_t taps, int64_t depth, const Int8Kernels& kernels) {
   if (!kernels.widens) return 0;
+  const auto up = [](int64_t n, int64_t unit) { return (n + unit - 1) / unit * unit; };
+  if (kernels.group == 1)
+    return static_cast<size_t>(up(rows, kernels.rows) * taps * depth) * sizeof(int16_t) + kPanelSlack;
   if (kernels.group != 4 || kernels.rows != kAmxRows)
     return static_cast<size_t>(rows * taps * depth) * sizeof(int16_t);
-  const auto up = [](int64_t n, int64_t unit) { return (n + unit - 1) / unit * unit; };
   return static_cast<size_t>(up(rows, kAmxRows) * up(taps * depth, kAmxBytes));
 }
 

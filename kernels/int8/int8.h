@@ -101,7 +101,7 @@ struct Int8Kernels {
   // The packed layout: `lanes` columns in a vector, `group` items of the depth beside each other, `vectors`
   // in the widest panel; `rows` in a tile.
   int lanes, group, vectors, rows;
-  bool widens;  // product() first copies the left side: to 16 bits (`group` 2), or in whole steps of 64 bytes
+  bool widens;          // product() first copies the left side: to 16 bits, or in whole steps of 64 bytes
   int32_t x_offset;     // what product() subtracts from x: `start` holds the rest
   int slack;            // bytes that are read behind packed weights
   bool depthwise_dots;  // depthwise convolutions with weights of 8 bits run by dot products over taps
@@ -127,6 +127,7 @@ const Int8Kernels* const* int8_rows(int* count);
 // Bytes that one call of product() wants as workspace.
 size_t product_workspace(int64_t rows, int64_t taps, int64_t depth,
                          const Int8Kernels& kernels = choose_int8());
+constexpr size_t kPanelSlack = 128;  // bytes that rows with a `group` of 1 read behind the copied left side
 constexpr int64_t kAmxRows = 32, kAmxBytes = 64;  // what an AMX row rounds rows and depth up to
 
 }  // namespace nnefrun::kernels
