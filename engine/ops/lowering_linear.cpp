@@ -221,7 +221,7 @@ Tensor packed_left(const PackSource& source, int64_t rows, int64_t depth, bool t
   return packed;
 }
 
-Tensor packed_right(const PackSource& source, int64_t depth, int64_t columns, bool transposed,
+Tensor packed_right(const PackSource& source, int64_t depth, int64_t columns, bool transposed, bool by_panels,
                     const kernels::MatmulKernel& kernel) {
   const auto size = static_cast<int64_t>(kernels::packed_b_size(depth, columns, kernel));
   Tensor packed = packed_floats(size);
@@ -231,6 +231,11 @@ Tensor packed_right(const PackSource& source, int64_t depth, int64_t columns, bo
   };
   if (columns == 0 || depth == 0) {
     pack({0, columns, 0, depth});
+  } else if (by_panels) {
+    by_bands(source, columns, depth, kernel.nr, [&](int64_t begin, int64_t end) {
+      populate(packed, begin * depth, std::min(end * depth, size));
+      pack({begin, end, 0, depth, true});
+    });
   } else if (transposed) {
     in_small_pages(packed, source, [&] {
       by_bands(source, columns, depth, kernel.nr, [&](int64_t begin, int64_t end) {
@@ -339,13 +344,16 @@ bool product(PlanBuilder& b, const Graph& graph, uint32_t index, bool transpose_
                              transpose_a, kernel);
         });
   } else if (pack_right) {
-    p.packed_b = 1;
-    inputs[1] =
-        b.derived_constant(w, transpose_b ? "right transposed" : "right", [&](const PackSource& source) {
-          const Tensor floats = dequantized(source.tensor);
-          return packed_right({floats, source.is_exclusive && is_f32(graph, w)}, k.value(), n.value(),
-                              transpose_b, kernel);
-        });
+    // One row, whatever the sizes: panels are read from first to last.
+    const bool by_panels = transpose_b && b.readers_of(w) == 1 &&
+                           std::all_of(out.begin(), out.end() - 1, [](const Dim& d) { return d.is(1); });
+    const char* const form = by_panels ? "right by panels" : transpose_b ? "right transposed" : "right";
+    p.packed_b = by_panels ? 2 : 1;
+    inputs[1] = b.derived_constant(w, form, [&](const PackSource& source) {
+      const Tensor floats = dequantized(source.tensor);
+      return packed_right({floats, source.is_exclusive && is_f32(graph, w)}, k.value(), n.value(),
+                          transpose_b, by_panels, kernel);
+    });
   }
   b.step(StepKind::matmul, inputs, {b.result(index)}, p, note);
   return true;

@@ -51,7 +51,7 @@ struct EpilogueParameters {
 struct MatmulParameters {
   EpilogueParameters epilogue;
   uint8_t transpose_a = 0, transpose_b = 0;
-  uint8_t packed_a = 0, packed_b = 0;
+  uint8_t packed_a = 0, packed_b = 0;  // packed_b: 2 by panels
   uint8_t bias_on_rows = 0;
   int32_t packed_mr = 0, packed_nr = 0;
   SizeIndex m = 0, n = 0, k = 0;

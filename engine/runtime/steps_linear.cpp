@@ -168,6 +168,7 @@ Status matmul_run(const StepContext& c, int64_t begin, int64_t end) {
     }
     (p.packed_a != 0 ? args.packed_a : args.a) = a + a_offset;
     (p.packed_b != 0 ? args.packed_b : args.b) = b + b_offset;
+    args.b_by_panels = p.packed_b == 2;
     args.c = out + batch * bound.m * bound.n;
     if (residual != nullptr) args.epilogue.residual = residual + batch * bound.m * bound.n;
     multiply_pieces(bound, args, first, last, c.scratch);

@@ -10,12 +10,14 @@ namespace nnefrun::kernels {
 // C (+)= A * B for one k block. See matmul.h for the panels.
 struct MatmulBlock {
   int64_t m = 0, n = 0, k = 0;
-  const float* a = nullptr;  // panels of mr rows: the next panel is k * mr items on
-  int64_t a_row_stride = 0;  // not 0: no panels but rows, contiguous along p, so many items apart
-  const float* b = nullptr;  // panels of nr columns
-  int64_t b_step = 0;        // items from p to p + 1: nr when packed, the row stride when read in place
-  int64_t b_panel = 0;       // items from one panel to the next: k * nr when packed, nr in place
-  bool b_in_place = false;   // the last panel is not filled up: load only what is there
+  const float* a = nullptr;       // panels of mr rows: the next panel is k * mr items on
+  int64_t a_row_stride = 0;       // not 0: no panels but rows, contiguous along p, so many items apart
+  const float* b = nullptr;       // panels of nr columns
+  int64_t b_step = 0;             // items from p to p + 1: nr when packed, the row stride when read in place
+  const float* b_tail = nullptr;  // a last panel of fewer columns than nr that lies elsewhere
+  int64_t b_tail_step = 0;        // items from p to p + 1 in it
+  int64_t b_panel = 0;            // items from one panel to the next; nr in place
+  bool b_in_place = false;        // the last panel is not filled up: load only what is there
   float* c = nullptr;
   int64_t c_row_stride = 0;
   bool load_c = false;                 // start from C instead of 0
@@ -30,7 +32,9 @@ struct GemvBlock {
   int64_t x_row_stride = 0;
   const float* w = nullptr;
   int64_t w_row_stride = 0;  // row-major form: items from p to p + 1, unit column stride
-  int64_t panel = 0;         // packed form (REQUIRES: m = 1): the width of the panels (mr or nr), else 0
+  int64_t panel = 0;         // packed form (REQUIRES: m = 1): the width of the panels (mr or nr; or less, a
+                             // multiple of a vector, REQUIRES: n <= panel), else 0
+  int64_t panel_stride = 0;  // items from one panel to the next
   float* y = nullptr;
   int64_t y_row_stride = 0;
   bool load_y = false;

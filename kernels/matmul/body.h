@@ -227,7 +227,9 @@ NNEFRUN_INLINE Panel enter_panel(const MatmulBlock& block, int64_t j, Tile& t) {
   const int64_t width = block.n - j < kNr ? block.n - j : kNr;
   const int cols = static_cast<int>((width + kLanes - 1) / kLanes);
   t.tail = width - (cols - 1) * kLanes;
-  t.b = block.b + j / kNr * block.b_panel;
+  const bool is_tail = width < kNr && block.b_tail != nullptr;
+  t.b = is_tail ? block.b_tail : block.b + j / kNr * block.b_panel;
+  t.b_step = is_tail ? block.b_tail_step : block.b_step;
   t.column = block.column + j;
   return {cols, block.b_in_place && t.tail != kLanes};
 }
@@ -256,7 +258,6 @@ NNEFRUN_INLINE void matmul_tiles(const MatmulBlock& block) {
   Tile t;
   t.k = block.k;
   t.a_row_stride = block.a_row_stride;
-  t.b_step = block.b_step;
   t.c_row_stride = block.c_row_stride;
   t.load_c = block.load_c;
   t.epilogue = block.epilogue;
@@ -393,8 +394,8 @@ void pack_b(const float* b, int64_t row_stride, int64_t col_stride, int64_t dept
 template <int kWidth, int kCount>
 NNEFRUN_INLINE void gemv_panels(const GemvBlock& g, int64_t j) {
   constexpr int kCols = (kWidth + kLanes - 1) / kLanes;
-  const float* w = g.w + j * g.k;
-  const int64_t next = g.k * kWidth;
+  const int64_t next = g.panel_stride;
+  const float* w = g.w + j / kWidth * next;
   V acc[kCount][kCols];
   int64_t p = Loops::template panels<kWidth, kCount, kCols>(acc, g.x, w, next, g.k);
   w += p * kWidth;
@@ -425,6 +426,15 @@ NNEFRUN_INLINE void gemv_packed(const GemvBlock& g) {
   int64_t j = 0;
   for (; j + (kCount - 1) * kWidth < g.n; j += kCount * kWidth) gemv_panels<kWidth, kCount>(g, j);
   for (; j < g.n; j += kWidth) gemv_panels<kWidth, 1>(g, j);
+}
+
+// A last panel of B, of fewer vectors than the others have.
+template <int kVectors>
+NNEFRUN_INLINE void gemv_tail(const GemvBlock& g) {
+  if constexpr (kVectors * kLanes < kNr) {
+    if (g.panel == kVectors * kLanes) return gemv_panels<kVectors * kLanes, 1>(g, 0);
+    gemv_tail<kVectors + 1>(g);
+  }
 }
 
 // Rows of W are streamed, kDepth at a time, over a chunk of sums. The order of additions is that of one
@@ -480,6 +490,8 @@ void gemv(const GemvBlock& g) {
     gemv_packed<kNr>(g);
   } else if (g.panel == kMr) {
     gemv_packed<kMr>(g);
+  } else if (g.panel != 0) {
+    gemv_tail<1>(g);
   } else {
     gemv_in_place(g);
   }
@@ -547,6 +559,7 @@ const MatmulKernel NNEFRUN_MATMUL_NAME = {
     true,
     kMr,
     kNr,
+    kLanes,
     kMc,
     kKc,
     kNc,

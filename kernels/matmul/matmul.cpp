@@ -34,6 +34,20 @@ constexpr int64_t kWay = 1024;
 int64_t round_up(int64_t n, int64_t unit) { return (n + unit - 1) / unit * unit; }
 int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
 
+// Columns of the last panel of a packed B, if it has fewer than nr, else 0.
+int64_t tail_width(int64_t n, const MatmulKernel& kernel) {
+  const int64_t width = round_up(n % kernel.nr, kernel.lanes);
+  return width < kernel.nr ? width : 0;
+}
+// Columns of a packed B in panels of nr.
+int64_t full_columns(int64_t n, const MatmulKernel& kernel) {
+  return tail_width(n, kernel) != 0 ? n / kernel.nr * kernel.nr : n;
+}
+// Items of a packed B for each p.
+int64_t packed_width(int64_t n, const MatmulKernel& kernel) {
+  return round_up(full_columns(n, kernel), kernel.nr) + tail_width(n, kernel);
+}
+
 // The problem with A and B exchanged: C^T = B^T A^T. Only for results of one column, whose transpose is
 // contiguous.
 void transpose_column(MatmulArgs& args) {
@@ -94,10 +108,19 @@ struct Product {
            e.activation != Activation::none;
   }
   float* c(int64_t row, int64_t column) const { return args.c + row * args.c_row_stride + column; }
-  // Of the first panel of the k block at `depth`; `panel` and `panelled` are mr and m, or nr and n.
-  static const float* packed_at(const float* packed, int64_t panelled, int64_t panel, int64_t depth,
-                                int64_t block, int64_t first) {
-    return packed + depth * round_up(panelled, panel) + first * block;
+  // In packed A: the panel that begins at row `first`, in the k block at `depth`.
+  const float* packed_a_at(const float* packed, int64_t m, int64_t first, int64_t depth,
+                           int64_t block) const {
+    return packed + depth * round_up(m, kernel.mr) + first * block;
+  }
+  // In packed B: the panel of `width` columns that begins at column `first`, in the k block at `depth`.
+  const float* packed_b_at(int64_t first, int64_t depth, int64_t block, int64_t width) const {
+    if (args.b_by_panels) return args.packed_b + first * args.k + depth * width;
+    return args.packed_b + depth * (args.wide_tail ? round_up(args.n, width) : packed_width(args.n, kernel)) +
+           first * block;
+  }
+  int64_t b_panel_stride(int64_t block, int64_t width) const {
+    return (args.b_by_panels ? args.k : block) * width;
   }
   void finish_rows() const {
     if (!has_epilogue()) return;
@@ -107,8 +130,10 @@ struct Product {
     }
   }
 
-  // Few rows of A, unpacked, times B packed in panels of `panel` (one row only) or row-major in place.
-  void vectors_times(int64_t panel, int64_t panelled) const {
+  // Few rows of A, unpacked, times B row-major in place, or (one row only) packed: as B, or, when it was A
+  // before the product was transposed, as A.
+  enum class Form { in_place, packed_as_b, packed_as_a };
+  void vectors_times(Form form) const {
     GemvBlock g;
     const float* x = args.a + args.row_begin * args.a_row_stride;
     g.x_row_stride = args.a_row_stride;
@@ -121,21 +146,46 @@ struct Product {
       g.x_row_stride = args.k;
     }
     g.m = rows;
-    g.n = columns;
-    g.y = c(args.row_begin, args.column_begin);
     g.y_row_stride = args.c_row_stride;
-    g.panel = panel;
     g.w_row_stride = args.b_row_stride;
-    int64_t depth = 0;
-    do {
-      g.k = smaller(k_block, args.k - depth);
-      g.x = x + depth;
-      g.w = panel != 0 ? packed_at(args.packed_b, panelled, panel, depth, g.k, args.column_begin)
-                       : args.b + depth * args.b_row_stride + args.column_begin;
-      g.load_y = args.accumulate || depth > 0;
-      kernel.gemv(g);
-      depth += g.k;
-    } while (depth < args.k);
+    const int64_t end = args.column_begin + columns;
+    const auto some_columns = [&](int64_t begin, int64_t count) {
+      g.n = count;
+      g.y = c(args.row_begin, begin);
+      int64_t depth = 0;
+      do {
+        g.k = smaller(k_block, args.k - depth);
+        g.x = x + depth;
+        if (form == Form::packed_as_b) {
+          g.panel_stride = b_panel_stride(g.k, g.panel);
+          g.w = packed_b_at(begin, depth, g.k, g.panel);
+        } else if (form == Form::packed_as_a) {
+          g.panel_stride = g.k * g.panel;
+          g.w = packed_a_at(args.packed_b, args.n, begin, depth, g.k);
+        } else {
+          g.w = args.b + depth * args.b_row_stride + begin;
+        }
+        g.load_y = args.accumulate || depth > 0;
+        kernel.gemv(g);
+        depth += g.k;
+      } while (depth < args.k);
+    };
+    if (form != Form::packed_as_b) {
+      g.panel = form == Form::packed_as_a ? kernel.mr : 0;
+      some_columns(args.column_begin, columns);
+    } else {
+      // Some panels at a time, so that memory is read from first to last.
+      constexpr int64_t kPanels = 16;
+      const int64_t full = smaller(end, args.wide_tail ? args.n : full_columns(args.n, kernel));
+      const int64_t step = args.b_by_panels ? kPanels * kernel.nr : columns;
+      g.panel = kernel.nr;
+      int64_t j = args.column_begin;
+      for (; j < full; j += step) some_columns(j, smaller(step, full - j));
+      if (full < end) {
+        g.panel = tail_width(args.n, kernel);
+        some_columns(full, end - full);
+      }
+    }
     finish_rows();
   }
 
@@ -175,7 +225,7 @@ struct Product {
     const float* a = args.a + row * args.a_row_stride + depth * args.a_col_stride;
     block.a_row_stride = 0;
     if (args.packed_a != nullptr) {
-      block.a = packed_at(args.packed_a, args.m, kernel.mr, depth, block.k, row);
+      block.a = packed_a_at(args.packed_a, args.m, row, depth, block.k);
     } else if (kernel.reads_rows && args.a_col_stride == 1 && args.a_row_stride % kWay != 0) {
       block.a = a;
       block.a_row_stride = args.a_row_stride;
@@ -203,7 +253,12 @@ struct Product {
       do {
         block.k = smaller(k_block, args.k - depth);
         if (args.packed_b != nullptr) {
-          block.b = packed_at(args.packed_b, args.n, nr, depth, block.k, column);
+          block.b = packed_b_at(column, depth, block.k, nr);
+          const int64_t full = args.wide_tail ? args.n : full_columns(args.n, kernel);
+          if (column + block.n > full) {
+            block.b_tail_step = tail_width(args.n, kernel);
+            block.b_tail = packed_b_at(full, depth, block.k, block.b_tail_step);
+          }
         } else if (b_in_place) {
           block.b = args.b + depth * args.b_row_stride + column;
         } else {
@@ -212,7 +267,7 @@ struct Product {
           block.b = b_space;
         }
         block.b_step = b_in_place ? args.b_row_stride : nr;
-        block.b_panel = b_in_place ? nr : block.k * nr;
+        block.b_panel = b_in_place ? nr : b_panel_stride(block.k, nr);
         block.load_c = args.accumulate || depth > 0;
         block.epilogue = epilogue && depth + block.k >= args.k ? &args.epilogue : nullptr;
         for (int64_t i = 0; i < rows; i += row_step) {
@@ -248,51 +303,70 @@ size_t packed_a_size(int64_t m, int64_t k, const MatmulKernel& kernel) {
   return static_cast<size_t>(round_up(m, kernel.mr) * k + kSlack);
 }
 size_t packed_b_size(int64_t k, int64_t n, const MatmulKernel& kernel) {
-  return static_cast<size_t>(round_up(n, kernel.nr) * k + kSlack);
+  return static_cast<size_t>(packed_width(n, kernel) * k + kSlack);
 }
 
 namespace {
 
-// Panels of `panel` along an outer extent of `count`. pack(i, outer, p, depth, to) packs `outer` of them from
-// i on and the depths from p on.
-template <class Pack>
-void pack_window(int64_t count, int64_t k, float* packed, const PackWindow& w, int64_t panel, int64_t step,
-                 const Pack& pack) {
-  const int64_t panels = round_up(count, panel);
+// Calls body(begin, end, start, block) for the depths [begin, end) of the window in each k block [start,
+// start
+// + block) of `step`.
+template <class Body>
+void each_k_block(int64_t k, int64_t step, const PackWindow& w, const Body& body) {
   for (int64_t start = 0; start < k; start += step) {
     const int64_t block = smaller(step, k - start);
     const int64_t begin = w.depth_begin > start ? w.depth_begin : start;
     const int64_t end = smaller(w.depth_end, start + block);
-    if (begin >= end) continue;
-    float* to = packed + start * panels + (begin - start) * panel;
-    if (end - begin == block) {
-      pack(w.begin, w.end - w.begin, begin, block, to + w.begin * block);
-      continue;
-    }
-    for (int64_t i = w.begin; i < w.end; i += panel) {
-      pack(i, smaller(panel, w.end - i), begin, end - begin, to + i * block);
-    }
+    if (begin < end) body(begin, end, start, block);
   }
-  if (w.end < count || w.depth_end < k) return;
-  for (int64_t i = 0; i < kSlack; ++i) packed[panels * k + i] = 0.0F;
+}
+// pack(i, count, to) for panels of `panel` of [w.begin, end) in one k block whose first panel is at `to`: all
+// at once when the whole block is packed, else each alone.
+template <class Pack>
+void each_panel(const PackWindow& w, int64_t end, int64_t panel, int64_t block, bool whole, float* to,
+                const Pack& pack) {
+  const int64_t step = whole ? end - w.begin : panel;
+  for (int64_t i = w.begin; i < end; i += step) pack(i, smaller(step, end - i), to + i * block);
+}
+void clear_slack(float* to) {
+  for (int64_t i = 0; i < kSlack; ++i) to[i] = 0.0F;
 }
 
 }  // namespace
 
 void pack_a_f32_window(int64_t m, int64_t k, const float* a, int64_t row_stride, int64_t col_stride,
-                       float* packed, const PackWindow& window, const MatmulKernel& kernel) {
-  pack_window(m, k, packed, window, kernel.mr, matmul_k_block(kernel, k),
-              [&](int64_t i, int64_t rows, int64_t p, int64_t depth, float* to) {
-                kernel.pack_a(a + i * row_stride + p * col_stride, row_stride, col_stride, rows, depth, to);
-              });
+                       float* packed, const PackWindow& w, const MatmulKernel& kernel) {
+  const int64_t mr = kernel.mr, panels = round_up(m, mr);
+  each_k_block(
+      k, matmul_k_block(kernel, k), w, [&](int64_t begin, int64_t end, int64_t start, int64_t block) {
+        each_panel(w, w.end, mr, block, end - begin == block, packed + start * panels + (begin - start) * mr,
+                   [&](int64_t i, int64_t rows, float* to) {
+                     kernel.pack_a(a + i * row_stride + begin * col_stride, row_stride, col_stride, rows,
+                                   end - begin, to);
+                   });
+      });
+  if (w.end == m && w.depth_end == k) clear_slack(packed + panels * k);
 }
 void pack_b_f32_window(int64_t k, int64_t n, const float* b, int64_t row_stride, int64_t col_stride,
-                       float* packed, const PackWindow& window, const MatmulKernel& kernel) {
-  pack_window(n, k, packed, window, kernel.nr, matmul_k_block(kernel, k),
-              [&](int64_t i, int64_t columns, int64_t p, int64_t depth, float* to) {
-                kernel.pack_b(b + p * row_stride + i * col_stride, row_stride, col_stride, depth, columns,
-                              to);
-              });
+                       float* packed, const PackWindow& w, const MatmulKernel& kernel) {
+  const int64_t nr = kernel.nr, width = packed_width(n, kernel), tail = tail_width(n, kernel);
+  const int64_t full = full_columns(n, kernel), full_end = smaller(w.end, full);
+  const int64_t step = w.by_panels ? k : matmul_k_block(kernel, k);
+  each_k_block(k, step, w, [&](int64_t begin, int64_t end, int64_t start, int64_t block) {
+    float* block_start = packed + start * width;
+    each_panel(w, full_end, nr, block, end - begin == block, block_start + (begin - start) * nr,
+               [&](int64_t j, int64_t columns, float* to) {
+                 kernel.pack_b(b + begin * row_stride + j * col_stride, row_stride, col_stride, end - begin,
+                               columns, to);
+               });
+    if (full >= w.end) return;
+    float* to = block_start + full * block + (begin - start) * tail;
+    for (int64_t p = begin; p < end; ++p, to += tail) {
+      for (int64_t j = 0; j < tail; ++j)
+        to[j] = full + j < n ? b[p * row_stride + (full + j) * col_stride] : 0.0F;
+    }
+  });
+  if (w.end == n && w.depth_end == k) clear_slack(packed + width * k);
 }
 void pack_a_f32(int64_t m, int64_t k, const float* a, int64_t row_stride, int64_t col_stride, float* packed,
                 const MatmulKernel& kernel) {
@@ -324,10 +398,10 @@ void matmul_f32(const MatmulArgs& given, void* workspace, const MatmulKernel& ke
   assert(args.packed_b == nullptr || args.column_begin % kernel.nr == 0);
   if (args.row_begin >= args.row_end || args.column_begin >= args.column_end) return;
 
-  int64_t panel = args.packed_b != nullptr ? kernel.nr : 0;
+  Product::Form form = Product::Form::packed_as_b;
   const bool residual_turns = args.epilogue.residual == nullptr || args.epilogue.residual_row_stride == 1;
   if (args.n == 1 && args.m > 1 && args.c_row_stride == 1 && residual_turns && args.packed_b == nullptr) {
-    panel = args.packed_a != nullptr ? kernel.mr : 0;
+    form = Product::Form::packed_as_a;
     transpose_column(args);
   }
   const Product product{args,
@@ -338,9 +412,9 @@ void matmul_f32(const MatmulArgs& given, void* workspace, const MatmulKernel& ke
                         matmul_k_block(kernel, args.k)};
   const bool a_plain = args.packed_a == nullptr, b_plain = args.packed_b == nullptr;
   if (a_plain && !b_plain && product.rows == 1) {
-    product.vectors_times(panel, args.n);
+    product.vectors_times(form);
   } else if (a_plain && b_plain && product.rows < kThin && args.b_col_stride == 1) {
-    product.vectors_times(0, 0);
+    product.vectors_times(Product::Form::in_place);
   } else if (args.m < kThin && a_plain && b_plain && args.b_row_stride == 1 && args.k >= kDotDepth) {
     product.dots(false);  // sums in another order, so the whole decides, not its window
   } else if (args.n < kThin && a_plain && b_plain && args.a_col_stride == 1 && args.k >= kDotDepth) {

@@ -8,9 +8,14 @@
 // C has unit column stride.
 //
 // Packed layouts. k is cut into blocks of matmul_k_block(kernel, k) (the last may be shorter). Within a
-// block, A is cut into panels of mr rows, B into panels of nr columns, the last panel filled up with zeros:
+// block, A is cut into panels of mr rows, B into panels of nr columns. The last panel of A is filled up with
+// zeros to mr, that of B to whole vectors (`lanes` columns):
 //   packed A: for each k block, for each panel, for each p in the block: mr items     (layout "a_f32_<mr>")
 //   packed B: for each k block, for each panel, for each p in the block: nr items     (layout "b_f32_<nr>")
+//   by panels: for each panel of B, for each p in k: nr items
+// The last is for products of one row: a B whose columns are contiguous, as weights mostly are stored, is
+// then packed from first to last into memory that is written from first to last. With many rows it is slower:
+// the panels that are read one after the other do not lie one after the other.
 //
 // Order of summation: the products of one k block are added in order of p by one accumulator, starting from
 // 0; the sums of the blocks are added to C in order. So a result depends on k and on the row, not on m, n,
@@ -39,6 +44,8 @@ struct MatmulArgs {
   int64_t b_row_stride = 0, b_col_stride = 1;
   const float* packed_a = nullptr;
   const float* packed_b = nullptr;
+  bool b_by_panels = false;  // how packed_b lies
+  bool wide_tail = false;    // packed_b's last panel has nr columns like all others
   float* c = nullptr;
   int64_t c_row_stride = 0;
   bool accumulate = false;
@@ -59,6 +66,7 @@ struct MatmulKernel {
   IsaFeatures requires_isa;
   bool verified;
   int mr, nr;       // register tile
+  int lanes;        // items of a vector
   int mc, kc, nc;   // cache blocks: rows of A, depth, columns of B that is packed for the product
   bool reads_rows;  // takes rows of A in place
   // C block (+)= packed A block x packed B block, epilogue on the last k block.

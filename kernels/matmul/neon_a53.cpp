@@ -57,7 +57,7 @@ struct A53Loops : PlainLoops {
   template <int kWidth, int kCount, int kCols>
   static NNEFRUN_INLINE int64_t panels(V (&acc)[kCount][kCols], const float* x, const float* w, int64_t next,
                                        int64_t k) {
-    if constexpr (kCount == panels_at_once(kWidth)) {
+    if constexpr ((kWidth == kMr || kWidth == kVectors * kLanes) && kCount == panels_at_once(kWidth)) {
       using Loop = PanelLoop<kCount>;
       const int64_t turns = k / Loop::kSteps;
       if (turns >= kLeastTurns) {

@@ -11,6 +11,7 @@ namespace nnefrun::kernels {
 struct PackWindow {
   int64_t begin = 0, end = 0;
   int64_t depth_begin = 0, depth_end = 0;
+  bool by_panels = false;  // B; see matmul.h
 };
 
 // What pack_a_f32 and pack_b_f32 do, for one window; all windows together give the whole operand.

@@ -88,6 +88,7 @@ void multiply_decoded(const Q40Args& a, std::byte* workspace, IsaFeatures featur
       g.a_row_stride = a.x_row_stride;
       if (!panels) pack_b_f32(depths, columns, floats, padded, 1, packed, product);
       g.packed_b = packed;
+      g.wide_tail = panels;
       g.c = a.c + a.row_begin * a.c_row_stride + column;
       g.c_row_stride = a.c_row_stride;
       g.accumulate = depth > 0;

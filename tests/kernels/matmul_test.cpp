@@ -5,6 +5,7 @@
 
 #include <cmath>
 
+#include "kernels/matmul/pack.h"
 #include "kernels/matmul/reference.h"
 #include "tests/kernels/kernel_test.h"
 
@@ -70,7 +71,9 @@ void check(const MatmulKernel& kernel, const Case& c, Random& random) {
     g.packed_a = packed_a.data(), g.a = nullptr;
   }
   if (c.pack_b) {
-    pack_b_f32(c.k, c.n, b.data(), g.b_row_stride, g.b_col_stride, packed_b.data(), kernel);
+    g.b_by_panels = c.style % 2 == 1;
+    pack_b_f32_window(c.k, c.n, b.data(), g.b_row_stride, g.b_col_stride, packed_b.data(),
+                      {0, c.n, 0, c.k, g.b_by_panels}, kernel);
     g.packed_b = packed_b.data(), g.b = nullptr;
   }
   Guarded<char> workspace(matmul_workspace_size(c.m, c.n, c.k, c.pack_a, c.pack_b, kernel));

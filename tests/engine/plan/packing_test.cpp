@@ -132,16 +132,17 @@ TEST_CASE("packing: windows together are the whole", "[packing]") {
     INFO(kernel.name);
     for (const bool transposed : {false, true}) {
       const int64_t outer_stride = transposed ? kDepth : 1, depth_stride = transposed ? 1 : kOuter;
+      const bool by_panels = transposed;
       const auto size = static_cast<int64_t>(kernels::packed_b_size(kDepth, kOuter, kernel));
       Tensor whole = Tensor::zeros(DataType::f32, {size}), parts = Tensor::zeros(DataType::f32, {size});
-      kernels::pack_b_f32(kDepth, kOuter, source.data<float>(), depth_stride, outer_stride,
-                          whole.mutable_data<float>(), kernel);
+      kernels::pack_b_f32_window(kDepth, kOuter, source.data<float>(), depth_stride, outer_stride,
+                                 whole.mutable_data<float>(), {0, kOuter, 0, kDepth, by_panels}, kernel);
       for (int64_t i = 0; i < kOuter; i += 2 * kernel.nr) {
         const int64_t end = std::min<int64_t>(i + 2 * kernel.nr, kOuter);
         for (int64_t p = 0; p < kDepth; p += 70) {
           kernels::pack_b_f32_window(kDepth, kOuter, source.data<float>(), depth_stride, outer_stride,
                                      parts.mutable_data<float>(),
-                                     {i, end, p, std::min<int64_t>(p + 70, kDepth)}, kernel);
+                                     {i, end, p, std::min<int64_t>(p + 70, kDepth), by_panels}, kernel);
         }
       }
       CHECK(parts.identical(whole));
