@@ -62,12 +62,15 @@ NNEFRUN_INLINE V vexp_rest(V r) {
   return p * r * r;
 }
 
-// x = n ln 2 + r with |r| <= ln(2)/2; returns exp(r). shifted: n + kWhole.
-NNEFRUN_INLINE V vexp_parts(V x, V* shifted) {
+// x = n ln 2 + r with |r| <= ln(2)/2; returns r. shifted: n + kWhole.
+NNEFRUN_INLINE V vexp_remainder(V x, V* shifted) {
   *shifted = vfma(x, vset(kLog2e), vset(kWhole));
   const V n = *shifted - vset(kWhole);
-  V r = vfnma(n, vset(kLn2High), x);
-  r = vfnma(n, vset(kLn2Low), r);
+  return vfnma(n, vset(kLn2Low), vfnma(n, vset(kLn2High), x));
+}
+// Returns exp(r).
+NNEFRUN_INLINE V vexp_parts(V x, V* shifted) {
+  const V r = vexp_remainder(x, shifted);
   return vset(1.0F) + (r + vexp_rest(r));
 }
 // About 1 ULP on all of f32, subnormal results included.
@@ -83,10 +86,23 @@ NNEFRUN_INLINE V vexp_normal(V x) {
   const V e = vexp_parts(x, &shifted);
   return vscale_normal(e, shifted);
 }
-// exp(x) for x <= 0, and 0 below -86; about 1 ULP. NaN stays NaN.
+// exp(x) for x <= 0, and 0 below -86; about 1 ULP. NaN stays NaN. Its polynomial has all terms from 1 on,
+// which takes fewer instructions than the exact sum of vexp_parts.
 NNEFRUN_INLINE V vexp_weight(V x) {
-  const V e = vexp_normal(vmax(vset(-86.0F), x));
-  return vselect(vlt(x, vset(-86.0F)), vset(0.0F), e);
+  V shifted;
+  const V r = vexp_remainder(x, &shifted);
+  V p = vset(0x1.6a3d08p-10F);
+  p = vfma(p, r, vset(0x1.123856p-7F));
+  p = vfma(p, r, vset(0x1.5558bep-5F));
+  p = vfma(p, r, vset(0x1.555494p-3F));
+  p = vfma(p, r, vset(0x1.fffffcp-2F));
+  p = vfma(p, r, vset(1.0F));
+  p = vfma(p, r, vset(1.0F));
+#if defined(__AVX512F__)
+  return _mm512_maskz_scalef_ps(_mm512_cmp_ps_mask(x, vset(-86.0F), _CMP_NLT_UQ), p, shifted - vset(kWhole));
+#else
+  return vselect(vlt(x, vset(-86.0F)), vset(0.0F), vscale_normal(p, shifted));
+#endif
 }
 
 NNEFRUN_INLINE V vexp2(V x) {

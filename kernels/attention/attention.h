@@ -13,8 +13,9 @@
 //
 // How. Keys are taken in blocks of a fixed number; a running maximum and sum of each row are corrected from
 // block to block (online softmax). Many rows: a strip of two vectors of rows lies across the lanes, scores
-// are kept as [key][row], so that keys and values are read in place, one scalar at a time, and nothing is
-// summed across lanes. Few rows (decoding): the lanes lie along width and depth. The rows of all heads that
+// are kept as [key][row], so that the items of keys and values are scalars, and nothing is summed across
+// lanes. On x86 consecutive strips of a range share blocks of keys and values that are packed as the matrix
+// product's panels. Few rows (decoding): the lanes lie along width and depth. The rows of all heads that
 // share a group are one sequence of rows, so keys and values are read once for them. Blocks of keys that
 // `causal` hides from a whole strip are skipped.
 //

@@ -1,25 +1,40 @@
-// Attention, written once over the vector of kernels/vec.h. An ISA file defines NNEFRUN_ISA and kTileRows
-// after including its vector, then includes this.
+// Attention, written once over the vector of kernels/vec.h. An ISA file defines NNEFRUN_ISA, kMr and
+// kKeyBlock after including its vector, then includes this.
 //
-// A strip of kStrip query rows lies across two vectors. Both products then have the same form, a tile of
-// kTileRows keys (or items of the depth) by two vectors of rows, whose left factors are scalars read in
-// place:
+// A strip of kStrip query rows lies across two vectors. Both products then have the same form, that of the
+// matrix product: a tile of up to kMr keys (or items of the depth) by two vectors of rows,
 //   scores[key][row]  = sum over p of k[key][p] * q'[p][row]        q' is the strip transposed and scaled,
 //   once total[d][row]    += sum over j of v[j][d]   * weights[j][row]
+// and runs through the product's inner loops where an ISA has them (kernels/matmul/loops.h). There a block of
+// keys and its values are packed in panels of kMr for a whole group of strips: rows in place lie far apart,
+// where a model keeps its heads side by side, and cost more than the packing. Elsewhere, and the keys of few
+// strips, are read in place.
 #pragma once
 
 #include "kernels/attention/attention.h"
+#include "kernels/matmul/loops.h"
 #include "kernels/vec_math.h"
 
 namespace nnefrun::kernels {
 namespace {
 
+#ifdef NNEFRUN_MATMUL_LOOPS
+using Loops = NNEFRUN_MATMUL_LOOPS;
+#else
+using Loops = PlainLoops;
+#endif
+
+constexpr bool kPacks = Loops::kReadsRows;
+
 constexpr int kVectors = 2;
 constexpr int kStrip = kVectors * kLanes;
-constexpr int64_t kKeyBlock = 96;  // a multiple of every kTileRows; scores of a block: 12 KB with 16 lanes
+constexpr int kGroup = 16;                 // strips that share packed keys, at most
+constexpr int64_t kRowsWorthPacking = 128;  // more of them than this
 constexpr int kFewRows = kLanes / 2 < 4 ? 2 : kLanes / 2;
 constexpr float kMinusInfinity = -__builtin_inff();
-static_assert(kKeyBlock % kTileRows == 0 && kKeyBlock % kLanes == 0 && kTileRows % 2 == 0);
+constexpr int64_t kFewKeys = 96;  // a block of keys for few rows
+static_assert(kKeyBlock % kMr == 0 && kFewKeys % kLanes == 0);
+static_assert(kMr % kLanes == 0 || kMr < kLanes);
 
 NNEFRUN_INLINE int64_t at_most(int64_t a, int64_t b) { return a < b ? a : b; }
 NNEFRUN_INLINE int64_t lanes_up(int64_t n) { return (n + kLanes - 1) / kLanes * kLanes; }
@@ -36,6 +51,15 @@ NNEFRUN_INLINE float first_lane(V v) {
 
 // ---- tiles ----
 
+struct ProductTile {
+  const float* a;    // a panel: [k][kMr], or in place
+  int64_t a_stride;  // in place: of keys, from row to row; of values, from step to step
+  const float* b;    // [k][kStrip]
+  int64_t k;
+  const float* correction;  // null: the result is stored; else result = result * correction + the product
+  float* c;                 // [rows][kStrip]
+};
+
 template <int kLane, int kCols>
 NNEFRUN_INLINE void fma_lane_group(V (&acc)[kCols], const V (&b)[kLaneGroup][kCols], Lanes lanes) {
   if constexpr (kLane < kLaneGroup) {
@@ -44,112 +68,176 @@ NNEFRUN_INLINE void fma_lane_group(V (&acc)[kCols], const V (&b)[kLaneGroup][kCo
     fma_lane_group<kLane + 1, kCols>(acc, b, lanes);
   }
 }
-
-// Scores of kRows keys from `first` on; keys beyond `last` repeat it, and their scores are not used.
+// Keys in place.
 template <int kRows, int kCols>
-__attribute__((noinline)) void score_tile(const float* k, int64_t stride, int64_t first, int64_t last,
-                                          const float* q, int64_t width, float* scores) {
-  const float* key[kRows];
-  V acc[kRows][kCols];
-  NNEFRUN_UNROLL
-  for (int r = 0; r < kRows; ++r) {
-    key[r] = k + at_most(first + r, last) * stride;
-    NNEFRUN_UNROLL
-    for (int v = 0; v < kCols; ++v) acc[r][v] = vset(0.0F);
-  }
+NNEFRUN_INLINE void multiply_rows(V (&acc)[kRows][kCols], const ProductTile& t) {
   int64_t p = 0;
-  for (; p + kLaneGroup <= width; p += kLaneGroup) {
+  if constexpr (Loops::kReadsRows) {
+    p = Loops::tile_of_rows(acc, t.a, t.a_stride, t.b, kStrip, t.k, {});
+  } else {
+    clear_sums(acc);
+  }
+  for (; p + kLaneGroup <= t.k; p += kLaneGroup) {
     V b[kLaneGroup][kCols];
     NNEFRUN_UNROLL
     for (int l = 0; l < kLaneGroup; ++l) {
       NNEFRUN_UNROLL
-      for (int v = 0; v < kCols; ++v) b[l][v] = vload(q + (p + l) * kStrip + v * kLanes);
+      for (int v = 0; v < kCols; ++v) b[l][v] = vload(t.b + (p + l) * kStrip + v * kLanes);
     }
     NNEFRUN_UNROLL
-    for (int r = 0; r < kRows; ++r) fma_lane_group<0, kCols>(acc[r], b, lanes_load(key[r] + p));
+    for (int r = 0; r < kRows; ++r) fma_lane_group<0, kCols>(acc[r], b, lanes_load(t.a + r * t.a_stride + p));
   }
-  for (; p < width; ++p) {
+  for (; p < t.k; ++p) {
     NNEFRUN_UNROLL
     for (int r = 0; r < kRows; ++r) {
-      const V item = vset(key[r][p]);
+      const V item = vset(t.a[r * t.a_stride + p]);
       NNEFRUN_UNROLL
-      for (int v = 0; v < kCols; ++v) acc[r][v] = vfma(item, vload(q + p * kStrip + v * kLanes), acc[r][v]);
+      for (int v = 0; v < kCols; ++v) acc[r][v] = vfma(item, vload(t.b + p * kStrip + v * kLanes), acc[r][v]);
     }
-  }
-  NNEFRUN_UNROLL
-  for (int r = 0; r < kRows; ++r) {
-    NNEFRUN_UNROLL
-    for (int v = 0; v < kCols; ++v) vstore(scores + r * kStrip + v * kLanes, acc[r][v]);
   }
 }
 
 template <int kGroup, int kLane, int kRows, int kCols>
-NNEFRUN_INLINE void value_lanes(V (&acc)[kRows][kCols], const V (&b)[kCols], Lanes lanes) {
+NNEFRUN_INLINE void panel_lanes(V (&acc)[kRows][kCols], const V (&b)[kCols], Lanes lanes) {
   if constexpr (kLane < kLaneGroup) {
     NNEFRUN_UNROLL
     for (int v = 0; v < kCols; ++v)
       acc[kGroup + kLane][v] = vfma_lane<kLane>(b[v], lanes, acc[kGroup + kLane][v]);
-    value_lanes<kGroup, kLane + 1, kRows, kCols>(acc, b, lanes);
+    panel_lanes<kGroup, kLane + 1, kRows, kCols>(acc, b, lanes);
   }
 }
 template <int kRow, int kRows, int kCols>
-NNEFRUN_INLINE void value_groups(V (&acc)[kRows][kCols], const V (&b)[kCols], const float* items) {
+NNEFRUN_INLINE void panel_groups(V (&acc)[kRows][kCols], const V (&b)[kCols], const float* items) {
   if constexpr (kRow + kLaneGroup <= kRows) {
-    value_lanes<kRow, 0, kRows, kCols>(acc, b, lanes_load(items + kRow));
-    value_groups<kRow + kLaneGroup, kRows, kCols>(acc, b, items);
+    panel_lanes<kRow, 0, kRows, kCols>(acc, b, lanes_load(items + kRow));
+    panel_groups<kRow + kLaneGroup, kRows, kCols>(acc, b, items);
   } else if constexpr (kRow < kRows) {
     const V item = vset(items[kRow]);
     NNEFRUN_UNROLL
     for (int v = 0; v < kCols; ++v) acc[kRow][v] = vfma(b[v], item, acc[kRow][v]);
-    value_groups<kRow + 1, kRows, kCols>(acc, b, items);
+    panel_groups<kRow + 1, kRows, kCols>(acc, b, items);
+  }
+}
+// A panel, or values in place.
+template <int kRows, int kCols>
+NNEFRUN_INLINE void multiply_panel(V (&acc)[kRows][kCols], const ProductTile& t) {
+  const int64_t step = kPacks ? kMr : t.a_stride;
+  int64_t p = 0;
+  if constexpr (kPacks) {
+    p = Loops::tile(acc, t.a, t.b, kStrip, t.k, {});
+  } else {
+    clear_sums(acc);
+  }
+  const float *a = t.a + p * step, *b = t.b + p * kStrip;
+  for (; p < t.k; ++p, a += step, b += kStrip) {
+    V columns[kCols];
+    NNEFRUN_UNROLL
+    for (int v = 0; v < kCols; ++v) columns[v] = vload(b + v * kLanes);
+    panel_groups<0, kRows, kCols>(acc, columns, a);
   }
 }
 
-struct ValueTile {
-  const float* v;
-  int64_t stride;
-  const float* weights;
-  int64_t keys;
-  const float* correction;  // null for the first block
-  float* total;
-};
-// kRows items of the depth: total = total * correction + the block's sum.
-template <int kRows, int kCols>
-__attribute__((noinline)) void value_tile(const ValueTile& t) {
+template <int kRows, int kCols, bool kKeysInPlace>
+__attribute__((noinline)) void product_tile(const ProductTile& t) {
   V acc[kRows][kCols];
+  if constexpr (kKeysInPlace) {
+    multiply_rows(acc, t);
+  } else {
+    multiply_panel(acc, t);
+  }
+  float* c = t.c;
+  if (t.correction != nullptr) {
+    NNEFRUN_UNROLL
+    for (int v = 0; v < kCols; ++v) {
+      const V correction = vload(t.correction + v * kLanes);
+      NNEFRUN_UNROLL
+      for (int r = 0; r < kRows; ++r)
+        acc[r][v] = vfma(vload(c + r * kStrip + v * kLanes), correction, acc[r][v]);
+    }
+  }
   NNEFRUN_UNROLL
   for (int r = 0; r < kRows; ++r) {
     NNEFRUN_UNROLL
-    for (int v = 0; v < kCols; ++v) acc[r][v] = vset(0.0F);
-  }
-  const float *items = t.v, *weights = t.weights;
-  for (int64_t j = 0; j < t.keys; ++j, items += t.stride, weights += kStrip) {
-    V b[kCols];
-    NNEFRUN_UNROLL
-    for (int v = 0; v < kCols; ++v) b[v] = vload(weights + v * kLanes);
-    value_groups<0, kRows, kCols>(acc, b, items);
-  }
-  NNEFRUN_UNROLL
-  for (int v = 0; v < kCols; ++v) {
-    const V correction = t.correction != nullptr ? vload(t.correction + v * kLanes) : vset(0.0F);
-    NNEFRUN_UNROLL
-    for (int r = 0; r < kRows; ++r) {
-      float* p = t.total + r * kStrip + v * kLanes;
-      vstore(p, t.correction != nullptr ? vfma(vload(p), correction, acc[r][v]) : acc[r][v]);
-    }
+    for (int v = 0; v < kCols; ++v) vstore(c + r * kStrip + v * kLanes, acc[r][v]);
   }
 }
 
-using ValueTileFunction = void (*)(const ValueTile&);
-template <int... kRow>
-struct ValueTiles {
-  static constexpr ValueTileFunction functions[][kVectors] = {
-      {value_tile<kRow + 1, 1>, value_tile<kRow + 1, 2>}...};
+using ProductTileFunction = void (*)(const ProductTile&);
+template <bool kKeysInPlace, int... kRow>
+struct ProductTiles {
+  static constexpr ProductTileFunction functions[][kVectors] = {
+      {product_tile<kRow + 1, 1, kKeysInPlace>, product_tile<kRow + 1, 2, kKeysInPlace>}...};
 };
-template <int kCount, int... kRow>
-struct MakeValueTiles : MakeValueTiles<kCount - 1, kCount - 1, kRow...> {};
-template <int... kRow>
-struct MakeValueTiles<0, kRow...> : ValueTiles<kRow...> {};
+template <bool kKeysInPlace, int kCount, int... kRow>
+struct MakeProductTiles : MakeProductTiles<kKeysInPlace, kCount - 1, kCount - 1, kRow...> {};
+template <bool kKeysInPlace, int... kRow>
+struct MakeProductTiles<kKeysInPlace, 0, kRow...> : ProductTiles<kKeysInPlace, kRow...> {};
+
+// ---- panels ----
+
+// `extent` rows of a product dealt out to panels: evenly where they are packed, the first `wider` have one
+// more; else whole ones and what is left.
+struct Panels {
+  int64_t extent, count, least, wider;
+  int64_t begin(int64_t panel) const { return panel * least + at_most(panel, wider); }
+  int64_t rows(int64_t panel) const {
+    return kPacks ? least + (panel < wider ? 1 : 0) : at_most(least, extent - panel * least);
+  }
+};
+NNEFRUN_INLINE Panels panels_of(int64_t extent) {
+  const int64_t count = (extent + kMr - 1) / kMr;
+  if (!kPacks || count == 0) return {extent, count, kMr, 0};
+  return {extent, count, extent / count, extent % count};
+}
+
+// Both write whole vectors, each over the superfluous end of the one before, so that up to kLanes items
+// behind the last panel are written.
+
+// to[panel][p][key] from k[key][p].
+void pack_keys(const float* k, int64_t stride, const Panels& panels, int64_t width, float* to) {
+  for (int64_t panel = 0; panel < panels.count; ++panel, to += width * kMr) {
+    const int64_t rows = panels.rows(panel);
+    for (int i = 0; i < kMr; i += kLanes) {
+      const float* key[kLanes];  // the last row once more for those that are not there
+      NNEFRUN_UNROLL
+      for (int r = 0; r < kLanes; ++r) key[r] = k + (panels.begin(panel) + at_most(i + r, rows - 1)) * stride;
+      for (int64_t p = 0; p < width; p += kLanes) {
+        const int64_t left = at_most(kLanes, width - p);
+        V square[kLanes];
+        if (left == kLanes) {
+          NNEFRUN_UNROLL
+          for (int r = 0; r < kLanes; ++r) square[r] = vload(key[r] + p);
+        } else {
+          NNEFRUN_UNROLL
+          for (int r = 0; r < kLanes; ++r) square[r] = vload_n(key[r] + p, left);
+        }
+        vtranspose(square);
+        NNEFRUN_UNROLL
+        for (int r = 0; r < kLanes; ++r) {
+          if (r < left) vstore(to + (p + r) * kMr + i, square[r]);
+        }
+      }
+    }
+  }
+}
+// to[panel][key][d] from v[key][d].
+void pack_values(const float* v, int64_t stride, int64_t keys, const Panels& panels, int64_t depth,
+                 float* to) {
+  for (int64_t panel = 0; panel < panels.count; ++panel) {
+    const float* from = v + panels.begin(panel);
+    const int64_t left = depth - panels.begin(panel);
+    for (int64_t j = 0; j < keys; ++j, from += stride, to += kMr) {
+      NNEFRUN_UNROLL
+      for (int i = 0; i < kMr; i += kLanes) {
+        if (left >= i + kLanes) {
+          vstore(to + i, vload(from + i));
+        } else if (left > i) {
+          vstore(to + i, vload_n(from + i, left - i));
+        }
+      }
+    }
+  }
+}
 
 // ---- masks ----
 
@@ -177,15 +265,11 @@ struct Strip {
   bool mask_is_shared[kVectors];                 // all lanes of the vector read the same row of the mask
   float position[kStrip];                        // the last key that the row sees, with `causal`
   int64_t first_limit = 0, limit = 0;            // keys that all rows see, that any row sees
+  float largest[kStrip], sum[kStrip];            // of the scores and weights so far
+  float *queries, *total;                        // [width][kStrip], [depth][kStrip]
 };
 
-struct StripBuffers {
-  float *q, *scores, *total;
-  float largest[kStrip], sum[kStrip], correction[kStrip];
-};
-
-Strip strip_of(const AttentionShape& s, int64_t batch, int64_t group, int64_t begin) {
-  Strip strip;
+void enter_strip(const AttentionShape& s, int64_t batch, int64_t group, int64_t begin, Strip& strip) {
   const int64_t heads = s.heads / s.groups;
   strip.rows = at_most(kStrip, heads * s.rows - begin);
   strip.cols = strip.rows > kLanes ? 2 : 1;
@@ -210,10 +294,13 @@ Strip strip_of(const AttentionShape& s, int64_t batch, int64_t group, int64_t be
   }
   strip.first_limit = s.causal ? (lowest < 0 ? 0 : lowest + 1) : s.keys;
   strip.limit = s.causal ? at_most(highest < 0 ? 0 : highest + 1, s.keys) : s.keys;
-  return strip;
+  for (int v = 0; v < kVectors; ++v) {
+    vstore(strip.largest + v * kLanes, vset(kMinusInfinity));
+    vstore(strip.sum + v * kLanes, vset(0.0F));
+  }
 }
 
-void load_queries(const AttentionArgs& args, const Strip& strip, float* q) {
+void load_queries(const AttentionArgs& args, const Strip& strip) {
   const V scale = vset(args.shape.scale);
   const int64_t width = args.shape.width;
   for (int v = 0; v < strip.cols; ++v) {
@@ -226,16 +313,16 @@ void load_queries(const AttentionArgs& args, const Strip& strip, float* q) {
       vtranspose(square);
       NNEFRUN_UNROLL
       for (int i = 0; i < kLanes; ++i) {
-        if (i < left) vstore(q + (p + i) * kStrip + v * kLanes, square[i]);
+        if (i < left) vstore(strip.queries + (p + i) * kStrip + v * kLanes, square[i]);
       }
     }
   }
 }
 
-void store_results(const AttentionArgs& args, const Strip& strip, const StripBuffers& b) {
+void store_results(const AttentionArgs& args, const Strip& strip) {
   const int64_t depth = args.shape.depth;
   for (int v = 0; v < strip.cols; ++v) {
-    const V sum = vload(b.sum + v * kLanes), inverse = vset(1.0F) / sum;
+    const V sum = vload(strip.sum + v * kLanes), inverse = vset(1.0F) / sum;
     const M nothing = veq(sum, vset(0.0F));
     const int64_t rows = at_most(kLanes, strip.rows - v * kLanes);
     for (int64_t d = 0; d < depth; d += kLanes) {
@@ -243,7 +330,7 @@ void store_results(const AttentionArgs& args, const Strip& strip, const StripBuf
       V square[kLanes];
       NNEFRUN_UNROLL
       for (int i = 0; i < kLanes; ++i) {
-        square[i] = i < left ? vload(b.total + (d + i) * kStrip + v * kLanes) : vset(0.0F);
+        square[i] = i < left ? vload(strip.total + (d + i) * kStrip + v * kLanes) : vset(0.0F);
         square[i] = vselect(nothing, vset(0.0F), square[i] * inverse);
       }
       vtranspose(square);
@@ -294,28 +381,40 @@ void mask_strip(const AttentionArgs& args, const Strip& strip, int64_t first, in
   }
 }
 
-// From scores to weights, in place; the running maximum, sum and correction of each row.
+// From scores to weights, in place; the running maximum and sum of each row, and what earlier sums are to be
+// multiplied with.
 template <int kCols>
-NNEFRUN_INLINE void weigh_strip(int64_t count, StripBuffers& b) {
-  V largest[kCols], shift[kCols], sum[kCols];
+void weigh_strip(int64_t count, Strip& strip, float* scores, float* correction) {
+  constexpr int kChains = 4;
+  V most[kChains][kCols], largest[kCols], shift[kCols], sum[kCols];
   NNEFRUN_UNROLL
-  for (int v = 0; v < kCols; ++v) largest[v] = vload(b.largest + v * kLanes);
-  for (int64_t j = 0; j < count; ++j) {
+  for (int i = 0; i < kChains; ++i) {
+    NNEFRUN_UNROLL
+    for (int v = 0; v < kCols; ++v) most[i][v] = vload(strip.largest + v * kLanes);
+  }
+  const auto see = [&most, scores](int64_t j, int chain) NNEFRUN_LAMBDA {
     NNEFRUN_UNROLL
     for (int v = 0; v < kCols; ++v)  // a NaN does not count here; it comes through exp
-      largest[v] = vmax(vload(b.scores + j * kStrip + v * kLanes), largest[v]);
+      most[chain][v] = vmax(vload(scores + j * kStrip + v * kLanes), most[chain][v]);
+  };
+  int64_t seen = 0;
+  for (; seen + kChains <= count; seen += kChains) {
+    NNEFRUN_UNROLL
+    for (int i = 0; i < kChains; ++i) see(seen + i, i);
   }
+  for (; seen < count; ++seen) see(seen, 0);
   NNEFRUN_UNROLL
   for (int v = 0; v < kCols; ++v) {
+    largest[v] = vmax(vmax(most[0][v], most[1][v]), vmax(most[2][v], most[3][v]));
     shift[v] = shift_of(largest[v]);
-    vstore(b.correction + v * kLanes, vexp_weight(vload(b.largest + v * kLanes) - shift[v]));
-    vstore(b.largest + v * kLanes, largest[v]);
+    vstore(correction + v * kLanes, vexp_weight(vload(strip.largest + v * kLanes) - shift[v]));
+    vstore(strip.largest + v * kLanes, largest[v]);
     sum[v] = vset(0.0F);
   }
   for (int64_t j = 0; j < count; ++j) {
     NNEFRUN_UNROLL
     for (int v = 0; v < kCols; ++v) {
-      float* p = b.scores + j * kStrip + v * kLanes;
+      float* p = scores + j * kStrip + v * kLanes;
       const V weight = vexp_weight(vload(p) - shift[v]);
       vstore(p, weight);
       sum[v] = sum[v] + weight;
@@ -323,48 +422,93 @@ NNEFRUN_INLINE void weigh_strip(int64_t count, StripBuffers& b) {
   }
   NNEFRUN_UNROLL
   for (int v = 0; v < kCols; ++v) {
-    float* p = b.sum + v * kLanes;
-    vstore(p, vfma(vload(p), vload(b.correction + v * kLanes), sum[v]));
+    float* p = strip.sum + v * kLanes;
+    vstore(p, vfma(vload(p), vload(correction + v * kLanes), sum[v]));
   }
 }
 
-void run_strip(const AttentionArgs& args, int64_t batch, int64_t group, int64_t begin, float* workspace) {
+struct KeyBlock {
+  int64_t first, count;
+  Panels keys, items;  // rows of the two products
+  const float *k, *v;  // panels, or in place
+  bool keys_in_place;
+  float* scores;
+};
+
+void attend(const AttentionArgs& args, const KeyBlock& block, Strip& strip) {
   const AttentionShape& s = args.shape;
-  const Strip strip = strip_of(s, batch, group, begin);
-  StripBuffers b;
-  b.q = workspace;
-  b.scores = b.q + s.width * kStrip;
-  b.total = b.scores + (kKeyBlock + kTileRows) * kStrip;
-  for (int v = 0; v < kVectors; ++v) {
-    vstore(b.largest + v * kLanes, vset(kMinusInfinity));
-    vstore(b.sum + v * kLanes, vset(0.0F));
+  const int64_t count = at_most(block.count, strip.limit - block.first);
+  const bool in_place = block.keys_in_place;
+  const auto& scores =
+      in_place ? MakeProductTiles<true, kMr>::functions : MakeProductTiles<false, kMr>::functions;
+  ProductTile t{block.k, s.k_strides[2], strip.queries, s.width, nullptr, block.scores};
+  for (int64_t i = 0; i < block.keys.count && block.keys.begin(i) < count; ++i) {
+    const int64_t rows = block.keys.rows(i);
+    scores[rows - 1][strip.cols - 1](t);
+    t.a += in_place ? rows * s.k_strides[2] : s.width * kMr;
+    t.c += rows * kStrip;
   }
-  load_queries(args, strip, b.q);
+  if (s.mask != AttentionMask::none || strip.first_limit < block.first + count)
+    mask_strip(args, strip, block.first, count, block.scores);
+  float correction[kStrip];
+  (strip.cols == 2 ? weigh_strip<2> : weigh_strip<1>)(count, strip, block.scores, correction);
+  t = {block.v, s.v_strides[2], block.scores, count, block.first == 0 ? nullptr : correction, strip.total};
+  for (int64_t i = 0; i < block.items.count; ++i) {
+    const int64_t rows = block.items.rows(i);
+    MakeProductTiles<false, kMr>::functions[rows - 1][strip.cols - 1](t);
+    t.a += kPacks ? block.count * kMr : rows;
+    t.c += rows * kStrip;
+  }
+}
+
+// Strips of the same keys, from the row `begin` on.
+void run_strips(const AttentionArgs& args, int64_t batch, int64_t group, int64_t begin, int64_t count,
+                float* workspace) {
+  const AttentionShape& s = args.shape;
+  Strip strips[kGroup];
+  const auto take = [&workspace](int64_t items) NNEFRUN_LAMBDA {
+    float* p = workspace;
+    workspace += lanes_up(items);
+    return p;
+  };
+  KeyBlock block;
+  block.items = panels_of(s.depth);
+  block.scores = take(kKeyBlock * kStrip);
+  float* const packed_k = take(kKeyBlock * s.width + kLanes);
+  float* const packed_v = take(block.items.count * kMr * kKeyBlock + kLanes);
+  int64_t limit = 0;
+  for (int64_t i = 0; i < count; ++i) {
+    Strip& strip = strips[i];
+    enter_strip(s, batch, group, begin + i * kStrip, strip);
+    strip.queries = take(s.width * kStrip);
+    strip.total = take(s.depth * kStrip);
+    load_queries(args, strip);
+    limit = strip.limit > limit ? strip.limit : limit;
+  }
   const float* k = args.k + batch * s.k_strides[0] + group * s.k_strides[1];
   const float* v = args.v + batch * s.v_strides[0] + group * s.v_strides[1];
-  const bool two = strip.cols == 2, masked = s.mask != AttentionMask::none;
-  const auto whole = two ? score_tile<kTileRows, 2> : score_tile<kTileRows, 1>;
-  const auto half = two ? score_tile<kTileRows / 2, 2> : score_tile<kTileRows / 2, 1>;
-  for (int64_t first = 0; first < strip.limit; first += kKeyBlock) {
-    const int64_t count = at_most(kKeyBlock, strip.limit - first);
-    for (int64_t j = 0; j < count; j += kTileRows) {
-      const auto tile = count - j > kTileRows / 2 ? whole : half;
-      tile(k, s.k_strides[2], first + j, s.keys - 1, b.q, s.width, b.scores + j * kStrip);
+  const int64_t blocks = (s.keys + kKeyBlock - 1) / kKeyBlock;
+  const int64_t size = blocks == 0 ? 0 : (s.keys + blocks - 1) / blocks;
+  for (int64_t first = 0; first < limit; first += size) {
+    block.first = first;
+    block.count = at_most(size, limit - first);
+    block.keys = panels_of(block.count);
+    block.k = k + first * s.k_strides[2];
+    block.v = v + first * s.v_strides[2];
+    block.keys_in_place = !kPacks || count * kStrip <= kRowsWorthPacking;
+    if (kPacks) {
+      pack_values(block.v, s.v_strides[2], block.count, block.items, s.depth, packed_v);
+      block.v = packed_v;
     }
-    if (masked || strip.first_limit < first + count) mask_strip(args, strip, first, count, b.scores);
-    two ? weigh_strip<2>(count, b) : weigh_strip<1>(count, b);
-    ValueTile t;
-    t.stride = s.v_strides[2];
-    t.weights = b.scores;
-    t.keys = count;
-    t.correction = first == 0 ? nullptr : b.correction;
-    for (int64_t d = 0; d < s.depth; d += kTileRows) {
-      t.v = v + first * s.v_strides[2] + d;
-      t.total = b.total + d * kStrip;
-      MakeValueTiles<kTileRows>::functions[at_most(kTileRows, s.depth - d) - 1][strip.cols - 1](t);
+    if (!block.keys_in_place) {
+      pack_keys(block.k, s.k_strides[2], block.keys, s.width, packed_k);
+      block.k = packed_k;
+    }
+    for (int64_t i = 0; i < count; ++i) {
+      if (strips[i].limit > first) attend(args, block, strips[i]);
     }
   }
-  store_results(args, strip, b);
+  for (int64_t i = 0; i < count; ++i) store_results(args, strips[i]);
 }
 
 // ---- few rows ----
@@ -433,9 +577,9 @@ NNEFRUN_INLINE void weighted_values(const float* v, int64_t stride, const float*
 void run_few(const AttentionArgs& args, int64_t batch, int64_t group, float* workspace) {
   const AttentionShape& s = args.shape;
   const int64_t heads = s.heads / s.groups, rows = heads * s.rows, padded = lanes_up(s.depth);
-  float* scores = workspace;                     // [kFewRows][kKeyBlock]
-  float* total = scores + kFewRows * kKeyBlock;  // [kFewRows][padded]
-  float* queries = total + kFewRows * padded;    // [kFewRows][width]
+  float* scores = workspace;                    // [kFewRows][kFewKeys]
+  float* total = scores + kFewRows * kFewKeys;  // [kFewRows][padded]
+  float* queries = total + kFewRows * padded;   // [kFewRows][width]
   float largest[kFewRows], sum[kFewRows];
   int64_t out[kFewRows], mask[kFewRows], limit[kFewRows];
   int64_t longest = 0;
@@ -458,8 +602,8 @@ void run_few(const AttentionArgs& args, int64_t batch, int64_t group, float* wor
   }
   const float* k = args.k + batch * s.k_strides[0] + group * s.k_strides[1];
   const float* v = args.v + batch * s.v_strides[0] + group * s.v_strides[1];
-  for (int64_t first = 0; first < longest; first += kKeyBlock) {
-    const int64_t count = at_most(kKeyBlock, longest - first);
+  for (int64_t first = 0; first < longest; first += kFewKeys) {
+    const int64_t count = at_most(kFewKeys, longest - first);
     for (int64_t j = 0; j < count; j += kLanes) {
       for (int64_t r = 0; r < rows; ++r) {
         const int64_t seen = at_most(limit[r] - first - j, kLanes);
@@ -469,7 +613,7 @@ void run_few(const AttentionArgs& args, int64_t batch, int64_t group, float* wor
           score =
               score + mask_items(args, mask[r] + (first + j) * s.mask_strides[3], s.mask_strides[3], seen);
         }
-        float* p = scores + r * kKeyBlock + j;
+        float* p = scores + r * kFewKeys + j;
         vstore(p, vset(kMinusInfinity));
         vstore_n(p, score, seen);
       }
@@ -477,7 +621,7 @@ void run_few(const AttentionArgs& args, int64_t batch, int64_t group, float* wor
     for (int64_t r = 0; r < rows; ++r) {
       const int64_t seen = at_most(limit[r] - first, count);
       if (seen <= 0) continue;
-      float* row = scores + r * kKeyBlock;
+      float* row = scores + r * kFewKeys;
       V most = vset(largest[r]);
       for (int64_t j = 0; j < seen; j += kLanes) most = vmax(vload(row + j), most);
       const float before = largest[r];
@@ -515,9 +659,11 @@ void run_few(const AttentionArgs& args, int64_t batch, int64_t group, float* wor
 }
 
 size_t workspace_floats(int64_t width, int64_t depth) {
-  const int64_t strip = (width + kKeyBlock + kTileRows + lanes_up(depth)) * kStrip;
-  const int64_t few = kFewRows * (kKeyBlock + lanes_up(depth) + width);
-  return static_cast<size_t>(strip > few ? strip : few);
+  const int64_t padded = (depth + kMr - 1) / kMr * kMr;
+  const int64_t block = kKeyBlock * (kStrip + width + padded) + 4 * kLanes;
+  const int64_t strips = block + kGroup * (width + depth) * kStrip;
+  const int64_t few = kFewRows * (kFewKeys + lanes_up(depth) + width);
+  return static_cast<size_t>(strips > few ? strips : few);
 }
 
 void run(const AttentionArgs& args, int64_t task_begin, int64_t task_end, float* workspace) {
@@ -525,13 +671,18 @@ void run(const AttentionArgs& args, int64_t task_begin, int64_t task_end, float*
   const int64_t rows = s.heads / s.groups * s.rows;
   const bool few = rows <= kFewRows;
   const int64_t strips = few ? 1 : (rows + kStrip - 1) / kStrip;
-  for (int64_t task = task_begin; task < task_end; ++task) {
+  const int64_t groups = (strips + kGroup - 1) / kGroup, of_group = (strips + groups - 1) / groups;
+  for (int64_t task = task_begin; task < task_end;) {
     const int64_t pair = task / strips, batch = pair / s.groups, group = pair % s.groups;
+    const int64_t strip = task % strips;
     if (few) {
       run_few(args, batch, group, workspace);
-    } else {
-      run_strip(args, batch, group, task % strips * kStrip, workspace);
+      ++task;
+      continue;
     }
+    const int64_t count = at_most(at_most(of_group - strip % of_group, strips - strip), task_end - task);
+    run_strips(args, batch, group, strip * kStrip, count, workspace);
+    task += count;
   }
 }
 

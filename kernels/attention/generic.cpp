@@ -3,7 +3,9 @@
 
 namespace nnefrun::kernels {
 namespace {
-constexpr int kTileRows = 4;
+// 8 accumulators.
+constexpr int kMr = 4;
+constexpr int64_t kKeyBlock = 96;
 }  // namespace
 }  // namespace nnefrun::kernels
 

@@ -3,7 +3,9 @@
 
 namespace nnefrun::kernels {
 namespace {
-constexpr int kTileRows = 8;
+// 16 accumulators, 2 vectors of rows, 2 of items.
+constexpr int kMr = 8;
+constexpr int64_t kKeyBlock = 96;
 }  // namespace
 }  // namespace nnefrun::kernels
 
