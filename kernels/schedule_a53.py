@@ -506,7 +506,7 @@ BLOCKED = [(f"PositionLoop<{r}, {c}, {step}>", POSITIONS, 4, positions(r, c, ste
     (8, 2, 81), (7, 2, 76), (6, 2, 66), (5, 2, 56), (4, 2, 45), (8, 1, 48)) for step in (4, 8)]
 BLOCKED += [(f"FilterRowLoop<{taps}, {stride}, {p}>", FILTER_ROW, 1, filter_row(taps, stride, p), length)
             for taps, stride, lengths in ((3, 1, (38, 34, 30, 26, 22)), (3, 2, (45, 40, 35, 31, 26)),
-                                          (5, 1, (58, 52, 46, 40, 34)))
+                                          (5, 1, (58, 52, 46, 40, 34)), (5, 2, (66, 58, 51, 44, 37)))
             for p, length in zip((8, 7, 6, 5, 4), lengths)]
 FILES = {"matmul": MATMUL, "blocked": BLOCKED}
 

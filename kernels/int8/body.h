@@ -22,7 +22,8 @@
 //   widen_codes(p, out, n)     where kWidens: n bytes to 16 bits; n is a multiple of 4
 //
 // NNEFRUN_OWN_PRODUCT is defined where a file has its own product() besides: the file that holds it. With
-// NNEFRUN_OWN_TILES that needs nothing of the plain one: W, A, load_w, repeat_a and dot.
+// NNEFRUN_OWN_TILES that needs nothing of the plain one: W, A, load_w, repeat_a and dot. NNEFRUN_UNVERIFIED
+// is defined where no machine has run the row.
 #pragma once
 
 #include "kernels/int8/int8.h"
@@ -117,6 +118,16 @@ void finish_any(const CodeProduct& p, const int32_t* sums, int rows, int64_t fir
   } else {
     finish_columns<Rounding::exact>(sums, rows, columns, nullptr, e, y, p.y_stride);
   }
+}
+
+// finish_any for the plain sums of a tile of one vector: the rows' terms are added first.
+[[maybe_unused]] void finish_rows(const CodeProduct& p, int32_t* sums, int64_t rows, int64_t first_row,
+                                  int64_t column, int64_t columns) {
+  for (int64_t r = 0; r < rows && p.row_terms != nullptr; ++r) {
+    int32_t* at = sums + r * kIsaLanes;
+    store_i32(at, add_i32(load_i32(at), set_i32(p.row_terms[first_row + r])));
+  }
+  finish_any(p, sums, static_cast<int>(rows), first_row, column, columns);
 }
 
 #if !defined(NNEFRUN_OWN_TILES)
@@ -322,6 +333,12 @@ template <Rounding kRounding>
 void depthwise_dots(const CodeDepthwise&) {}
 #endif
 
+#if defined(NNEFRUN_UNVERIFIED)
+constexpr bool kVerified = false;
+#else
+constexpr bool kVerified = true;
+#endif
+
 void depthwise(const CodeDepthwise& p) {
   if (p.dot_weights != nullptr) {
     if (p.epilogue.scales != nullptr) return depthwise_dots<Rounding::by_channel>(p);
@@ -425,7 +442,7 @@ extern const Int8Kernels NNEFRUN_TABLE(int8);
 const Int8Kernels NNEFRUN_TABLE(int8) = {
     NNEFRUN_STRING(NNEFRUN_ISA),
     isa::NNEFRUN_ISA,
-    true,
+    kVerified,
     kIsaLanes,
     kGroup,
     kVectors,

@@ -12,14 +12,15 @@ int8_t weight_at(const CodeWeights& s, int64_t column, int64_t channel, int64_t 
 }  // namespace
 
 size_t packed_codes_size(const CodeWeights& s, const Int8Kernels& kernels) {
-  const int64_t items = round_up_to(s.columns, kernels.lanes) * s.taps * round_up_to(s.channels, 4);
+  const int64_t items =
+      round_up_to(s.columns, kernels.lanes) * s.taps * packed_depth(s.channels, kernels.group);
   return static_cast<size_t>(round_up_to(items + kernels.slack, kernels.slack > 0 ? 64 : 1));
 }
 
 void pack_codes(const CodeWeights& s, int8_t* packed, const Int8Kernels& kernels) {
   const int8_t* const end = packed + packed_codes_size(s, kernels);
   const PanelCut cut = cut_panels(s.columns, kernels.lanes, kernels.vectors);
-  const int64_t depth = round_up_to(s.channels, 4), group = kernels.group, lanes = kernels.lanes;
+  const int64_t group = kernels.group, lanes = kernels.lanes, depth = packed_depth(s.channels, kernels.group);
   for (int64_t panel = 0; panel < cut.panels; ++panel) {
     const int64_t first = panel_start(cut, panel) * lanes, last = panel_start(cut, panel + 1) * lanes;
     for (int64_t tap = 0; tap < s.taps; ++tap) {

@@ -3,7 +3,7 @@
 // Columns are cut into vectors of `lanes`, vectors into panels of at most `vectors`, as equal as can be. A
 // panel holds, for each tap and each group of `group` items of the depth, its vectors one after the other,
 // and in a vector `group` weights of each column. So a panel that begins at vector v begins at byte v * lanes
-// * taps * depth.
+// * taps * depth, where the depth of a tap is packed_depth().
 #pragma once
 
 #include "kernels/int8/int8.h"
@@ -11,6 +11,11 @@
 namespace nnefrun::kernels {
 
 constexpr int64_t round_up_to(int64_t n, int64_t unit) { return (n + unit - 1) / unit * unit; }
+
+// Weights of a tap and a column, with the zeros behind the last channel that fill up the last group.
+constexpr int64_t packed_depth(int64_t channels, int group) {
+  return round_up_to(channels, group > 4 ? group : 4);
+}
 
 struct PanelCut {
   int64_t vectors = 0, panels = 0;
@@ -33,7 +38,7 @@ struct CodeWeights {
   int64_t column_stride = 0, channel_stride = 0, tap_stride = 0;
   uint8_t flip = 0;
 };
-// Bytes, and the packing. `depth` is the number of channels rounded up to a multiple of 4.
+// Bytes, and the packing.
 size_t packed_codes_size(const CodeWeights& weights, const Int8Kernels& kernels = choose_int8());
 void pack_codes(const CodeWeights& weights, int8_t* packed, const Int8Kernels& kernels = choose_int8());
 // sums[column]: over all channels and taps. `columns` items.
