@@ -218,6 +218,8 @@ void register_all() {
     product("square", 512, 512, 512, Packing::none, false);
     product("square_packed_a", 512, 512, 512, Packing::a, false);
     product("square_b_transposed", 512, 512, 512, Packing::none, true);
+    product("square_packed_b", 512, 512, 512, Packing::b, false);
+    product("square_packed_b", 128, 128, 128, Packing::b, false);
     product("large", 1024, 1024, 1024, Packing::none, false);
     product("small", 64, 64, 64, Packing::none, false);
     product("attention", 128, 128, 64, Packing::none, true);
