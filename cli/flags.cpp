@@ -54,8 +54,10 @@ constexpr VerbRow kVerbs[] = {
     {Verb::quantize, "quantize", "Write a quantised model and say what it costs.",
      "Examples:\n"
      "  nnefrun quantize model.nnef.tgz -o small.nnef.tgz --int8 --calibrate inputs/\n"
-     "  nnefrun quantize model.nnef.tgz -o small.nnef.tgz --int8 --calibrate inputs/ --max-error 0.05 --html report.html\n"
-     "  nnefrun quantize model.nnef.tgz -o small.nnef.tgz --int8 --calibrate set.npz --ranges mse --keep 'head*'\n"
+     "  nnefrun quantize model.nnef.tgz -o small.nnef.tgz --int8 --calibrate inputs/ --max-error 0.05 --html "
+     "report.html\n"
+     "  nnefrun quantize model.nnef.tgz -o small.nnef.tgz --int8 --calibrate set.npz --ranges mse --keep "
+     "'head*'\n"
      "  nnefrun quantize model.nnef.tgz -o small.nnef.tgz --weights q40\n"},
 };
 
@@ -137,10 +139,14 @@ void add_quantizing(CLI::App& app, Options& o, RawFlags& raw) {
   add.one("--calibrate", o.quantize.calibrate, "PATH",
           "Inputs to learn ranges from: an .npz keyed by the inputs' names, or a folder of them");
   add.one("--ranges", raw.ranges, "NAME", "minmax, percentile or mse [minmax]");
-  add.one("--percentile", raw.percentile, "P", "Percent of the values that --ranges percentile keeps [99.99]");
-  add.again("--keep", o.quantize.keep, "NODE", "Nodes that stay in float; * stands for any text (repeatable)");
+  add.one("--percentile", raw.percentile, "P",
+          "Percent of the values that --ranges percentile keeps [99.99]");
+  add.again("--keep", o.quantize.keep, "NODE",
+            "Nodes that stay in float; * stands for any text (repeatable)");
   add.one("--max-error", o.quantize.max_error, "E",
           "Keep as few more nodes in float as it takes for a relative error of the results up to E");
+  add.one("--accuracy", raw.accuracy, "NAME",
+          "exact or fast: written into the model, which is then compiled so unless a run says otherwise");
   add.one("--html", o.html, "FILE", "Write the report as one HTML page that needs nothing else");
 }
 
@@ -166,7 +172,8 @@ void add_compiling(CLI::App& app, Verb verb, Options& o, RawFlags& raw) {
   add.on("--via-text", raw.via_text,
          "--via-text[=STAGE]: print the graph at that stage [optimized], read the text again and run that");
   add.one("--accuracy", raw.accuracy, "NAME",
-          "exact, or fast: products with Q4_0 weights quantise activations to 8 bits [exact]");
+          "exact, or fast: products with Q4_0 weights quantise activations to 8 bits [what the model says,\n"
+          "else exact]");
   add.one("--winograd", raw.winograd, "NAME",
           "auto, or off: convolutions as direct sums, without Winograd's rounding [auto]");
 }

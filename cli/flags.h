@@ -28,7 +28,7 @@ inline bool has_inputs(Verb verb) {
 // What CLI11 fills in as text, before it is interpreted.
 struct RawFlags {
   std::string ranges = "minmax", percentile = "99.99";
-  std::string dialect = "auto", accuracy = "exact", winograd = "auto", via_text, stage = "parsed";
+  std::string dialect = "auto", accuracy, winograd = "auto", via_text, stage = "parsed";
   std::vector<std::string> symbols, feedback;
   std::string limit_memory, limit_archive, limit_member, limit_text, limit_members, limit_nodes;
   bool no_optimize = false;

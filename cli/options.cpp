@@ -109,10 +109,10 @@ void interpret(Options& o, const RawFlags& raw, const CLI::App& app) {
   } else if (raw.dialect != "auto") {
     throw usage("--dialect is auto, khronos or tract, not `" + raw.dialect + "`");
   }
-  if (raw.accuracy != "exact" && raw.accuracy != "fast") {
+  if (!raw.accuracy.empty() && raw.accuracy != "exact" && raw.accuracy != "fast") {
     throw usage("--accuracy is exact or fast, not `" + raw.accuracy + "`");
   }
-  o.fast = raw.accuracy == "fast";
+  if (!raw.accuracy.empty()) o.fast = raw.accuracy == "fast";
   if (raw.winograd != "auto" && raw.winograd != "off") {
     throw usage("--winograd is auto or off, not `" + raw.winograd + "`");
   }

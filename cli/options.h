@@ -55,8 +55,8 @@ struct Options {
   int64_t max_rewrites = -1;
   std::string dump_after;
   std::string isa;
-  bool fast = false;     // --accuracy fast
-  bool winograd = true;  // --winograd auto
+  std::optional<bool> fast;  // --accuracy; not given: what the model says
+  bool winograd = true;      // --winograd auto
   int threads = 1;
 
   // What it is fed with.

@@ -7,6 +7,7 @@
 #include "cli/common.h"
 #include "cli/inputs.h"
 #include "cli/model.h"
+#include "engine/accuracy.h"
 #include "engine/quantize.h"
 #include "io/npz.h"
 #include "nnef_parser/archive.h"
@@ -260,6 +261,7 @@ std::vector<ArchiveMember> members_with_q40(const Archive& archive, const Option
   const StoredWeights stored = store_q40_weights(document, archive, keep);
   std::vector<ArchiveMember> members;
   if (stored.tensors.empty()) return members;
+  if (options.fast) record_accuracy(document, *options.fast);
   const std::string text = archive.graph(options.graph).member;
   for (const std::string& name : archive.members()) {
     const auto dot = name.rfind(".dat");
@@ -317,7 +319,10 @@ int quantize_verb(const Options& options) {
       });
     }
   }
-  if (members.empty()) members = members_of(result);
+  if (members.empty()) {
+    if (options.fast) record_accuracy(result, *options.fast);
+    members = members_of(result);
+  }
   QuantizationReport report;
   if (reference) {
     report = report_of(*reference, result, quantized);

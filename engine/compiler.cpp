@@ -4,6 +4,7 @@
 #include <chrono>
 #include <utility>
 
+#include "engine/accuracy.h"
 #include "engine/import/importer.h"
 #include "engine/ops/blocked_layout.h"
 #include "engine/plan/constant_pool.h"
@@ -153,7 +154,7 @@ std::shared_ptr<const CompiledModel> compile_graph(Graph graph, const CompileOpt
   }
   model->graph = rewrite_graph(std::move(graph), Stage::optimized, options);
   PlanOptions plan;
-  plan.fast = options.fast;
+  plan.fast = options.fast.value_or(asks_for_fast(model->graph));
   if (std::find(options.disabled.begin(), options.disabled.end(), kBlockedLayouts) ==
       options.disabled.end()) {
     BlockedLayoutOptions layouts;

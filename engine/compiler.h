@@ -29,9 +29,11 @@ struct CompileOptions {
   int64_t max_rewrites = -1;          // stop after so many applied patches; -1: no limit
   std::function<void(const std::string& pass, const Graph& after, int64_t applied, double seconds)>
       after_pass;
-  bool blocked = true;             // channel-blocked layouts where they pay
-  bool winograd = true;            // Winograd convolutions where they are faster
-  bool fast = false;               // products with Q4_0 weights quantise their activations to 8 bits per block
+  bool blocked = true;   // channel-blocked layouts where they pay
+  bool winograd = true;  // Winograd convolutions where they are faster
+  // Products with Q4_0 weights quantise their activations to 8 bits per block; not given: as the model says
+  // (engine/accuracy.h), else false.
+  std::optional<bool> fast;
   std::function<void(std::string_view name)>
       on_rewrite;  // told of each patch that is applied, by its rewrite
   // Loading goes on after an error of the typed graph, as far as its results are not needed, and tells each

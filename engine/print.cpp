@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <set>
 
+#include "engine/accuracy.h"
 #include "engine/compiler.h"
 #include "engine/import/importer.h"
 #include "engine/ops/quant_types.h"
@@ -48,6 +49,11 @@ class GraphPrinter {
     std::string head = "version 1.0;\n\nextension nnefrun_engine 1;\n";
     for (const auto& symbol : graph.symbols) head += "extension tract_symbol " + symbol + ";\n";
     for (const auto& assertion : graph.assertions) head += "extension tract_assert " + assertion.text + ";\n";
+    if (asks_for_fast(graph)) {
+      Document properties;
+      record_accuracy(properties, true);
+      fragments_ += nnefrun::print(properties.fragments[0]) + "\n";
+    }
     out_.text = head + "\n" + fragments_ + body;
     return std::move(out_);
   }

@@ -2,6 +2,7 @@
 #include <catch2/catch.hpp>
 #include <filesystem>
 
+#include "nnef_parser/archive.h"
 #include "tests/cli/command.h"
 
 using namespace nnefrun;
@@ -48,6 +49,54 @@ TEST_CASE("quantize writes a model, a report and a page", "[cli]") {
       desk.run({"quantize", "sum", "-o", "bound", "--int8", "--calibrate", "sets", "--max-error", "0"});
   REQUIRE(bound.status == 0);
   CHECK(bound.prints("relative error of the results: 0\n"));
+}
+
+TEST_CASE("quantize writes the accuracy into the model, and runs may say otherwise", "[cli]") {
+  const Desk desk;
+  const std::string head =
+      "version 1.0;\nextension tract_registry tract_core;\n"
+      "fragment tract_core_properties() -> (properties: (string, tensor<scalar>)[])\n{\n"
+      "  properties = [('writer', 'somebody'), ('nnefrun_accuracy', 'exact')];\n}\n";
+  const std::string body =
+      "graph net(x) -> (y)\n{\n  x = tract_core_external(shape = [2, 64], datum_type = 'f32');\n"
+      "  w = variable<scalar>(label = 'w', shape = [24, 64]);\n  y = matmul(x, w, transposeB = true);\n}\n";
+  Tensor weights = Tensor::zeros(DataType::f32, {24, 64}), x = Tensor::zeros(DataType::f32, {2, 64});
+  for (int i = 0; i < weights.size(); ++i)
+    weights.mutable_data<float>()[i] = static_cast<float>(i * 37 % 101) - 50.0F;
+  for (int i = 0; i < x.size(); ++i)
+    x.mutable_data<float>()[i] = (static_cast<float>(i * 29 % 97) - 48.0F) * 0.37F;
+  write_archive(desk.at("product"),
+                {text_member("graph.nnef", head + body), tensor_member("w", weights, TensorFileForm::tract)});
+  save_npy(desk.at("v.npy"), x);
+  const auto results = [&](const std::string& model, const std::vector<std::string>& more) {
+    std::vector<std::string> words = {model, "--input", "v.npy", "--output", "y.npz"};
+    words.insert(words.end(), more.begin(), more.end());
+    const Outcome got = desk.run(words);
+    INFO(got.err);
+    REQUIRE(got.status == 0);
+    return load_npz(desk.at("y.npz")).at(0).second;
+  };
+  for (const char* scheme : {"q40", "q80"}) {
+    INFO(scheme);
+    const std::vector<std::string> words = {"quantize", "product", "-o", "small", "--weights", scheme};
+    std::vector<std::string> recording = words;
+    recording.insert(recording.end(), {"--accuracy", "fast"});
+    recording[3] = "quick";
+    REQUIRE(desk.run(words).status == 0);
+    REQUIRE(desk.run(recording).status == 0);
+    const Outcome info = desk.run({"info", "quick", "--json"});
+    CHECK(info.prints("\"nnefrun_accuracy\": \"fast\""));
+    const Tensor exact = results("small", {}), fast = results("small", {"--accuracy", "fast"});
+    if (std::string(scheme) == "q40") {
+      CHECK(info.prints("\"writer\": \"somebody\""));
+      CHECK_FALSE(exact.identical(fast));
+    }
+    CHECK(results("quick", {}).identical(fast));
+    CHECK(results("quick", {"--via-text"}).identical(fast));
+    CHECK(results("quick", {"--accuracy", "exact"}).identical(exact));
+  }
+  CHECK(desk.run({"quantize", "product", "-o", "out", "--weights", "q40", "--accuracy", "rough"}).status ==
+        2);
 }
 
 TEST_CASE("quantize says what it lacks", "[cli]") {
