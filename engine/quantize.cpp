@@ -49,6 +49,14 @@ bool is_matrix(const Shape& shape) {
          std::all_of(shape.begin(), shape.end() - 2, [](int64_t extent) { return extent == 1; });
 }
 
+// A copy of a node, in operators that tract has where there are some for it: nnefrun_clip is
+// min(max(x, a), b), of which the engine makes one operator again.
+Outlet add_portable(Graph& out, Node node, const std::vector<Outlet>& inputs) {
+  if (node.op->name != "nnefrun_clip") return out.add_copy(std::move(node), inputs);
+  const Outlet low = out.add("max", {inputs[0], inputs[1]}, {}, node.result_names[0] + "_low");
+  return out.add("min", {low, inputs[2]}, {}, node.result_names[0]);
+}
+
 // Weights of a product as rows of output channels.
 struct Rows {
   Tensor weights;  // [channels, ...]
@@ -218,7 +226,7 @@ class Quantizer {
     Node copy = node;
     const std::string name = node.result_names[0];
     if (coded_[index]) copy.result_names[0] = name + "_f32";
-    const Outlet raw = out_.add_copy(std::move(copy), inputs);
+    const Outlet raw = add_portable(out_, std::move(copy), inputs);
     for (uint32_t r = 0; r < node.facts.size(); ++r) real_[{index, r}] = {raw.node, r};
     if (coded_[index]) finish(index, cast(raw, type_text({index, 0}), name + "_codes"));
   }
@@ -506,7 +514,7 @@ Graph weights_quantized(const Graph& base, WeightScheme scheme, const std::set<s
       added = out.add(node.op, inputs, node.input_counts, node.attributes, node.result_names, node.bodies,
                       node.where, node.call_chain);
     } else {
-      added = out.add_copy(node, inputs);
+      added = add_portable(out, node, inputs);
     }
     for (uint32_t r = 0; r < node.facts.size(); ++r) moved[{n, r}] = {added.node, r};
   }

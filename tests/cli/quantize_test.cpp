@@ -78,25 +78,26 @@ TEST_CASE("quantize writes the accuracy into the model, and runs may say otherwi
   };
   for (const char* scheme : {"q40", "q80"}) {
     INFO(scheme);
-    const std::vector<std::string> words = {"quantize", "product", "-o", "small", "--weights", scheme};
+    const std::vector<std::string> words = {"quantize", "product", "-o", "small.tgz", "--weights", scheme};
     std::vector<std::string> recording = words;
     recording.insert(recording.end(), {"--accuracy", "fast"});
-    recording[3] = "quick";
+    recording[3] = "quick.tgz";
     REQUIRE(desk.run(words).status == 0);
     REQUIRE(desk.run(recording).status == 0);
-    const Outcome info = desk.run({"info", "quick", "--json"});
+    const Outcome info = desk.run({"info", "quick.tgz", "--json"});
     CHECK(info.prints("\"nnefrun_accuracy\": \"fast\""));
-    const Tensor exact = results("small", {}), fast = results("small", {"--accuracy", "fast"});
+    const Tensor exact = results("small.tgz", {}), fast = results("small.tgz", {"--accuracy", "fast"});
     if (std::string(scheme) == "q40") {
       CHECK(info.prints("\"writer\": \"somebody\""));
       CHECK_FALSE(exact.identical(fast));
     }
-    CHECK(results("quick", {}).identical(fast));
-    CHECK(results("quick", {"--via-text"}).identical(fast));
-    CHECK(results("quick", {"--accuracy", "exact"}).identical(exact));
+    CHECK(results("quick.tgz", {}).identical(fast));
+    CHECK(results("quick.tgz", {"--via-text"}).identical(fast));
+    CHECK(results("quick.tgz", {"--accuracy", "exact"}).identical(exact));
   }
-  CHECK(desk.run({"quantize", "product", "-o", "out", "--weights", "q40", "--accuracy", "rough"}).status ==
-        2);
+  CHECK(
+      desk.run({"quantize", "product", "-o", "out.tgz", "--weights", "q40", "--accuracy", "rough"}).status ==
+      2);
 }
 
 TEST_CASE("quantize says what it lacks", "[cli]") {

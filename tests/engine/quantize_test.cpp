@@ -18,7 +18,7 @@ Tensor drawn(const Shape& shape, uint32_t seed, float low = -1, float high = 1) 
   return out;
 }
 
-// Convolution, relu, a residual sum, a pool, a mean and a matrix.
+// Convolution, relu, a residual sum, a clamp from two sides, a pool, a mean and a matrix.
 Graph network() {
   PrintedGraph printed;
   printed.text =
@@ -29,7 +29,8 @@ Graph network() {
       "'w2');\n"
       "  c0 = conv(x, w0, b0, padding = [(1, 1), (1, 1)]);\n  r0 = relu(c0);\n"
       "  c1 = conv(r0, w1, groups = 8, padding = [(1, 1), (1, 1)]);\n  s = add(r0, c1);\n"
-      "  p = max_pool(s, size = [1, 1, 2, 2], stride = [1, 1, 2, 2], border = 'ignore', padding = [(0, 0), "
+      "  k = min(relu(s), 0.75);\n"
+      "  p = max_pool(k, size = [1, 1, 2, 2], stride = [1, 1, 2, 2], border = 'ignore', padding = [(0, 0), "
       "(0, 0), (0, 0), (0, 0)]);\n"
       "  m = mean_reduce(p, axes = [2, 3]);\n  f = reshape(m, shape = [1, 8]);\n  y = linear(f, w2);\n}\n";
   printed.tensors = {{"w0", drawn({8, 3, 3, 3}, 1)},
