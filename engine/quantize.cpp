@@ -534,6 +534,11 @@ std::optional<PrintedGraph> print_for_tract(const Graph& graph) {
   const std::string ours = "extension nnefrun_engine 1;";
   const size_t at = printed.text.find(ours);
   if (at == std::string::npos || !graph.assertions.empty()) return std::nullopt;
+  // tract's tensor files hold no blocks but those of Q4_0.
+  const auto has_no_file = [](const auto& item) {
+    return is_block_quantized(item.second.dtype()) && item.second.dtype() != DataType::q4_0;
+  };
+  if (std::any_of(printed.tensors.begin(), printed.tensors.end(), has_no_file)) return std::nullopt;
   printed.text.replace(at, ours.size(), "extension tract_registry tract_core;");
   // tract wants the border of a convolution of codes, which print_graph leaves out: it is the only one there
   // is.

@@ -61,8 +61,8 @@ std::vector<std::vector<Tensor>> run_observed(
     const Graph& graph, const std::vector<std::vector<Tensor>>& runs,
     const std::function<void(size_t run, const Node&, uint32_t result, const Tensor&)>& observe);
 
-// The text of a graph in tract's dialect: print_graph's, when no operator is the engine's own; nullopt
-// otherwise.
+// The text of a graph in tract's dialect: print_graph's, when no operator is the engine's own and its tensor
+// files can hold the constants; nullopt otherwise.
 std::optional<PrintedGraph> print_for_tract(const Graph& graph);
 
 }  // namespace nnefrun
