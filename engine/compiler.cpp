@@ -127,6 +127,7 @@ Graph rewritten(Graph graph, Stage stage, const CompileOptions& options, Rewrite
   // Then operators are fused into those that the engine has kernels for.
   pass("fuse",
        [&](Graph g, int64_t* n) { return apply_rewrites(std::move(g), optimize_rewrites(), rewrite, n); });
+  pass("f16-in-f32", [](Graph g, int64_t* n) { return with_f32_arithmetic(std::move(g), n); });
   pass("common-subexpressions-2", [](Graph g, int64_t* n) { return without_repetitions(std::move(g), n); });
   pass("dead-nodes-2", [](Graph g, int64_t*) { return without_dead_nodes(std::move(g)); });
   return graph;

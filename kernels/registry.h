@@ -11,8 +11,8 @@ namespace nnefrun::kernels {
 
 struct KernelRow {
   const char* name;
-  const char* family;  // the folder: "matmul", "int8", "q40", "conv", "blocked", "attention", "elementwise",
-                       // "reduce", "pool", "move", "resample", "recurrent", "rope"
+  const char* family;  // the folder: "matmul", "int8", "q40", "half", "conv", "blocked", "attention",
+                       // "elementwise", "reduce", "pool", "move", "resample", "recurrent", "rope"
   const char* isa_suffix;
   IsaFeatures requires_isa;
   bool verified;  // a machine (or an emulator) has run it against its reference

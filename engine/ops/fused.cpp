@@ -161,7 +161,18 @@ Tensor with_epilogue(const EvalContext& c, const Tensor& value, const std::vecto
 std::vector<Fact> infer_conv(InferContext& c) { return with_epilogue(c, plain_fact(c, "conv", 3)); }
 std::vector<Tensor> eval_conv(EvalContext& c) { return {with_epilogue(c, plain_value(c, "conv", 3), {})}; }
 
+// Weights in f16 may stay so beside operands in f32.
+bool has_half_weights(const Fact& a, const Fact& b) {
+  return a.dtype == DataType::f32 && !a.quant && b.dtype == DataType::f16 && !b.quant;
+}
+
 std::vector<Fact> infer_matmul(InferContext& c) {
+  Fact widened = *c.inputs[1];
+  if (has_half_weights(*c.inputs[0], widened)) {
+    widened.dtype = DataType::f32;
+    widened.constant = nullptr;
+    c.inputs[1] = &widened;
+  }
   const Fact result = plain_fact(c, "matmul", 2);
   if (c.has_input("bias")) {
     const Fact& bias = c.input("bias");

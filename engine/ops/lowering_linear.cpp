@@ -287,6 +287,53 @@ bool block_product(PlanBuilder& b, const Graph& graph, uint32_t index, std::opti
   return true;
 }
 
+// A product of `a` [..., m, k] in f32 and constant weights in f16, [n, k] or [k, n], which stay f16.
+bool half_product(PlanBuilder& b, const Graph& graph, uint32_t index, bool transpose_b,
+                  std::optional<Outlet> bias, std::optional<Outlet> residual, EpilogueParameters epilogue) {
+  const Node& node = graph.node(index);
+  const Outlet w = node.inputs[1];
+  const Fact &a = graph.fact(node.inputs[0]), &out = node.facts[0];
+  const DimShape& weights = graph.fact(w).shape;
+  const Dim &n = weights[weights.size() - (transpose_b ? 2 : 1)],
+            &k = weights[weights.size() - (transpose_b ? 1 : 2)];
+  if (a.shape.back() != k || out.shape.back() != n || a.rank() != out.rank() ||
+      !std::equal(a.shape.begin(), a.shape.end() - 1, out.shape.begin()) ||
+      !std::all_of(weights.begin(), weights.end() - 2, [](const Dim& d) { return d.is(1); }))
+    return false;
+  if (residual && (graph.fact(*residual).shape != out.shape || !is_f32(graph, *residual))) return false;
+  MatmulHalfParameters p;
+  p.epilogue = epilogue;
+  std::vector<uint32_t> inputs{b.value_of(node.inputs[0]), 0};
+  if (bias) {
+    const auto value = bias_value(b, graph, *bias, n);
+    if (!value) return false;
+    p.epilogue.has_bias = value->present ? 1 : 0;
+    if (value->present) inputs.push_back(value->value);
+  }
+  if (residual) {
+    p.epilogue.has_residual = 1;
+    inputs.push_back(b.value_of(*residual));
+  }
+  p.n = b.size(n);
+  p.k = b.size(k);
+  std::string note = "matmul ";
+  for (size_t i = 0; i + 1 < out.shape.size(); ++i) note += out.shape[i].to_string() + "x";
+  note += k.to_string() + "x" + n.to_string() + " f16";
+  inputs[1] =
+      transpose_b ? b.value_of(w) : b.derived_constant(w, "transposed", [&](const PackSource& source) {
+        const int64_t depth = k.value(), columns = n.value();
+        Tensor turned = Tensor::uninitialized(DataType::f16, {columns, depth});
+        const Half* from = source.tensor.data<Half>();
+        Half* to = turned.mutable_data<Half>();
+        for (int64_t i = 0; i < columns; ++i) {
+          for (int64_t q = 0; q < depth; ++q) to[i * depth + q] = from[q * columns + i];
+        }
+        return turned;
+      });
+  b.step(StepKind::matmul_half, inputs, {b.result(index)}, p, note);
+  return true;
+}
+
 // A product of `a` [..., m, k] and `w` [..., k, n] with whatever follows it.
 bool product(PlanBuilder& b, const Graph& graph, uint32_t index, bool transpose_a, bool transpose_b,
              std::optional<Outlet> bias, std::optional<Outlet> residual, EpilogueParameters epilogue) {
@@ -294,6 +341,9 @@ bool product(PlanBuilder& b, const Graph& graph, uint32_t index, bool transpose_
   const Outlet a = node.inputs[0], w = node.inputs[1];
   if (transpose_b && !transpose_a && is_q40_weight(graph.fact(w)))
     return block_product(b, graph, index, bias, residual, epilogue);
+  if (is_f32(graph, a) && graph.fact(w).dtype == DataType::f16 && graph.fact(w).constant && !transpose_a &&
+      node.facts[0].dtype == DataType::f32)
+    return half_product(b, graph, index, transpose_b, bias, residual, epilogue);
   if (!is_f32_or_blocks(graph, a) || !is_f32_or_blocks(graph, w) || node.facts[0].dtype != DataType::f32)
     return false;
   const DimShape &sa = graph.fact(a).shape, &sb = graph.fact(w).shape, &out = node.facts[0].shape;

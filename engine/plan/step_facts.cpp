@@ -104,6 +104,7 @@ std::string operation_of(const StepContext& c) {
     case StepKind::quantize: return "quantize_u8_f32";
     case StepKind::dequantize: return "dequantize_f32_u8";
     case StepKind::code_mean: return "sum_f64_u8";
+    case StepKind::matmul_half: return "matmul_f32_f32_f16";
     case StepKind::quantize_q80: return "quantize_q80_f32";
     case StepKind::matmul_q40:
       return c.as<MatmulQ40Parameters>().fast != 0 ? "matmul_f32_q80_q40" : "matmul_f32_f32_q40";

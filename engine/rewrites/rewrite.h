@@ -127,4 +127,8 @@ Graph with_rewritten_bodies(const Graph& graph, const std::function<Graph(Graph)
 // Equal nodes become one (common sub-expressions); named "common-subexpressions" in --disable.
 Graph without_repetitions(Graph graph, int64_t* merged);
 
+// Arithmetic in f16 becomes arithmetic in f32 between casts where steps know f32 only; named "f16-in-f32" in
+// --disable. `applied` counts the nodes.
+Graph with_f32_arithmetic(Graph graph, int64_t* applied);
+
 }  // namespace nnefrun

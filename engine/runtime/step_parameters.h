@@ -68,6 +68,12 @@ struct MatmulQ40Parameters {
   SizeIndex n = 0, k = 0;
 };
 
+// matmul_half: c[..., n] = x[..., k] * W[n, k]. inputs {x, W in f16, bias?, residual?}.
+struct MatmulHalfParameters {
+  EpilogueParameters epilogue;
+  SizeIndex n = 0, k = 0;
+};
+
 // gather_q40: rows of the packed W as f32: inputs {packed W, indices (i64)}; output [indices..., k].
 struct GatherQ40Parameters {
   uint8_t wrap = 0;    // negative indices count from the end

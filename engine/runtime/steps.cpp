@@ -40,6 +40,7 @@ constexpr Entry kEntries[] = {
     {StepKind::matmul_q40, &kMatmulQ40Step},
     {StepKind::gather_q40, &kGatherQ40Step},
     {StepKind::blocked_pair, &kBlockedPairStep},
+    {StepKind::matmul_half, &kMatmulHalfStep},
     {StepKind::attention, &kAttentionStep},
     {StepKind::resample, &kResampleStep},
     {StepKind::integer, &kIntegerStep},

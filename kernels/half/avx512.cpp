@@ -1,0 +1,4 @@
+#define NNEFRUN_ISA avx512
+#include "kernels/vec/avx512.h"
+
+#include "kernels/half/body.h"

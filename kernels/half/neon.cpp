@@ -1,0 +1,4 @@
+#define NNEFRUN_ISA neon
+#include "kernels/vec/neon.h"
+
+#include "kernels/half/body.h"
