@@ -1,5 +1,6 @@
 // Arithmetic in f16 becomes arithmetic in f32 between casts, for operators that have steps in f32 only: every
-// result is still rounded to f16, as evaluation does it. Products keep constant f16 weights as they are.
+// result is still rounded to f16, as evaluation does it; comparisons and indices need no rounding. Products
+// keep constant f16 weights as they are.
 #include <algorithm>
 #include <map>
 #include <optional>
@@ -15,8 +16,11 @@ bool is_half(const Fact& fact) { return fact.dtype == DataType::f16 && !fact.qua
 bool is_arithmetic_in_halves(const Graph& graph, const Node& node) {
   const OpDef& op = *node.op;
   if (!op.tuned.contains(DataType::f32) || op.tuned.contains(DataType::f16) || op.stateful ||
-      !node.bodies.empty() || node.facts.size() != 1 || !is_half(node.facts[0]) || node.facts[0].constant)
+      !node.bodies.empty() || node.facts.size() != 1 || node.facts[0].constant)
     return false;
+  const Fact& result = node.facts[0];
+  const bool tells = !result.quant && (result.dtype == DataType::boolean || result.dtype == DataType::i64);
+  if (!is_half(result) && !tells) return false;  // arithmetic, a comparison or an index
   return std::any_of(node.inputs.begin(), node.inputs.end(),
                      [&](Outlet input) { return is_half(graph.fact(input)); });
 }
@@ -94,7 +98,9 @@ class Widened {
   }
 
   bool widen(const Node& node, const std::vector<Outlet>& inputs) {
-    const std::string name = node.result_names[0] + "_f32";
+    const Fact& fact = node.facts[0];
+    const bool rounds = is_half(fact);
+    const std::string name = node.result_names[0] + (rounds ? "_f32" : "");
     std::optional<Outlet> sum;
     try {
       sum = product(node, inputs, name);
@@ -107,10 +113,10 @@ class Widened {
     } catch (const Error&) {  // an attribute that insists on f16
       return false;
     }
-    const Fact& fact = out_.fact(*sum);
-    if (fact.dtype != DataType::f32 || fact.shape != node.facts[0].shape) return false;
-    const Outlet rounded = out_.add("tract_core_cast", {*sum}, {Attribute("f16")}, node.result_names[0]);
-    moved_.push_back(rounded.node);
+    const Fact& computed = out_.fact(*sum);
+    if (computed.dtype != (rounds ? DataType::f32 : fact.dtype) || computed.shape != fact.shape) return false;
+    if (rounds) sum = out_.add("tract_core_cast", {*sum}, {Attribute("f16")}, node.result_names[0]);
+    moved_.push_back(sum->node);
     return true;
   }
 

@@ -47,3 +47,33 @@ TEST_CASE("arithmetic in f16 has steps", "[lowering][half]") {
   for (const Tensor& constant : model->plan->constants) bytes = std::max(bytes, constant.byte_size());
   REQUIRE(bytes <= 24 * 40 * 2);
 }
+
+TEST_CASE("a cache of f16 keys and values is appended to in place", "[lowering][half][feedback]") {
+  const Dim past_length = Dim::symbol("P"), new_length = Dim::symbol("S");
+  Graph graph;
+  const Outlet added = graph.add_external(fact_of(DataType::f16, {1, 2, new_length, 4}), "new");
+  const Outlet past = graph.add_external(fact_of(DataType::f16, {1, 2, past_length, 4}), "past");
+  const Outlet out = graph.add(find_op("concat"), {past, added}, {2}, {Attribute(int64_t{2})});
+  const Outlet y = graph.add(find_op("tract_transformers_sdpa"), {added, out, out}, {1, 1, 1, 0}, {});
+  graph.outputs = {{y, "y"}, {out, "out"}};
+  const auto model = compile_graph(graph, {});
+  REQUIRE(model->plan.has_value());
+  REQUIRE(model->plan->caches.size() == 1);
+  REQUIRE(steps_of(*model, StepKind::evaluate) == 0);
+  Session session(model);
+  Feedback state = session.feedback("out", "past", 3);
+  Tensor held = Tensor::zeros(DataType::f16, {1, 2, 0, 4});
+  for (int step = 0; step < 7; ++step) {
+    const Tensor token = half({1, 2, 1, 4}, step + 1);
+    GraphState evaluation;
+    const auto wanted = interpret(graph, {token, held}, {}, evaluation);
+    const auto got = session.run({token, Tensor()});
+    for (int64_t i = 0; i < wanted[0].size(); ++i)
+      REQUIRE(std::abs(got[0].as_double(i) - wanted[0].as_double(i)) <= 1e-3);
+    held = wanted[1];
+    const Tensor kept = state.value();
+    REQUIRE(kept.dtype() == DataType::f16);
+    REQUIRE(kept.shape() == held.shape());
+    for (int64_t i = 0; i < held.size(); ++i) REQUIRE(kept.as_double(i) == held.as_double(i));
+  }
+}
