@@ -13,6 +13,14 @@ namespace {
 
 bool is_half(const Fact& fact) { return fact.dtype == DataType::f16 && !fact.quant; }
 
+// The extremes of nothing are the largest numbers of their own type.
+bool may_be_extreme_of_nothing(const Graph& graph, const Node& node) {
+  if (node.op->name != "min_reduce" && node.op->name != "max_reduce") return false;
+  const DimShape& shape = graph.fact(node.inputs[0]).shape;
+  return !std::all_of(shape.begin(), shape.end(),
+                      [](const Dim& extent) { return extent.is_constant() && extent.value() > 0; });
+}
+
 bool is_arithmetic_in_halves(const Graph& graph, const Node& node) {
   const OpDef& op = *node.op;
   if (!op.tuned.contains(DataType::f32) || op.tuned.contains(DataType::f16) || op.stateful ||
@@ -20,6 +28,7 @@ bool is_arithmetic_in_halves(const Graph& graph, const Node& node) {
     return false;
   const Fact& result = node.facts[0];
   const bool tells = !result.quant && (result.dtype == DataType::boolean || result.dtype == DataType::i64);
+  if (may_be_extreme_of_nothing(graph, node)) return false;
   if (!is_half(result) && !tells) return false;  // arithmetic, a comparison or an index
   return std::any_of(node.inputs.begin(), node.inputs.end(),
                      [&](Outlet input) { return is_half(graph.fact(input)); });
