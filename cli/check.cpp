@@ -132,6 +132,14 @@ std::optional<Graph> check_types(const Document& document, const Archive& archiv
   return std::nullopt;
 }
 
+// Whether a graph holds codes that are no quantised type: only then is there something to say of its weights.
+bool holds_codes(const Graph& graph) {
+  return std::any_of(graph.nodes().begin(), graph.nodes().end(), [](const Node& node) {
+    const Fact& fact = node.facts[0];
+    return fact.constant && !fact.quant && is_integer(fact.dtype) && fact.constant->size() >= 64;
+  });
+}
+
 int refuse(const std::vector<Error>& findings, bool json) {
   for (const Error& finding : findings) report(finding, json);
   return kModelRefused;
@@ -158,7 +166,11 @@ int check_verb(const Options& options) {
     const std::optional<Graph> graph = check_types(document, archive, options, findings);
     progress.reset();
     if (!findings.empty()) return refuse(findings.in_order(), options.json_errors);
-    print_out(needs_text(document, *graph) + "ok\n");
+    std::string notes;
+    CompileOptions compile = compile_options(options);
+    compile.on_note = [&](const std::string& note) { notes += "note:       " + note + "\n"; };
+    if (holds_codes(*graph)) rewrite_graph(*graph, Stage::optimized, compile);
+    print_out(needs_text(document, *graph) + notes + "ok\n");
     return static_cast<int>(kDone);
   });
 }

@@ -135,7 +135,8 @@ void add_quantizing(CLI::App& app, Options& o, RawFlags& raw) {
   Adder add(app, "Quantising");
   add.one("-o,--output", o.output, "PATH", "The model to write: .tgz, .tar or a folder");
   add.on("--int8", o.quantize.int8, "8-bit codes for weights (a scale for each channel) and activations");
-  add.one("--weights", o.quantize.weights, "SCHEME", "Weights alone: q40, q80, int8 or int4-group32");
+  add.one("--weights", o.quantize.weights, "SCHEME",
+          "Weights alone: q40, q80, int8, int4-group32, int8-group32 or nf4-group32");
   add.one("--calibrate", o.quantize.calibrate, "PATH",
           "Inputs to learn ranges from: an .npz keyed by the inputs' names, or a folder of them");
   add.one("--ranges", raw.ranges, "NAME", "minmax, percentile or mse [minmax]");

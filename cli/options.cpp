@@ -86,7 +86,8 @@ void interpret_quantizing(Options& o, const RawFlags& raw) {
   if (q.int8 && q.calibrate.empty()) throw usage("--int8 wants --calibrate: inputs to learn ranges from");
   if (!q.int8 && q.max_error) throw usage("--max-error goes with --int8");
   if (!q.weights.empty() && !weight_scheme_from_name(q.weights)) {
-    throw usage("--weights is q40, q80, int8 or int4-group32, not `" + q.weights + "`");
+    throw usage("--weights is q40, q80, int8, int4-group32, int8-group32 or nf4-group32, not `" + q.weights +
+                "`");
   }
   const auto method = range_method_from_name(raw.ranges);
   if (!method) throw usage("--ranges is minmax, percentile or mse, not `" + raw.ranges + "`");

@@ -7,6 +7,7 @@
 #include "engine/accuracy.h"
 #include "engine/import/importer.h"
 #include "engine/ops/blocked_layout.h"
+#include "engine/ops/lowering_groups.h"
 #include "engine/plan/constant_pool.h"
 #include "engine/rewrites/rewrite.h"
 #include "nnef_parser/archive.h"
@@ -93,6 +94,13 @@ Graph rewritten(Graph graph, Stage stage, const CompileOptions& options, Rewrite
   // What nothing reads goes first, so that no rule looks at it.
   pass("dead-nodes", [](Graph g, int64_t*) { return without_dead_nodes(std::move(g)); });
   pass("common-subexpressions", [](Graph g, int64_t* n) { return without_repetitions(std::move(g), n); });
+  // Weights that are computed from codes are recognised before constants are folded.
+  pass("pack-groups", [&](Graph g, int64_t* n) {
+    g = apply_rewrites(std::move(g), pack_rewrites(), rewrite, n);
+    if (options.on_note) note_unrecognised_codes(g, options.on_note);
+    unpack_groups(g, true, options.on_note);
+    return g;
+  });
   // Bodies of loops and sub-models are graphs of their own; they are not reported pass by pass.
   const auto has_bodies = [&] {
     return std::any_of(graph.nodes().begin(), graph.nodes().end(),
@@ -129,6 +137,13 @@ Graph rewritten(Graph graph, Stage stage, const CompileOptions& options, Rewrite
        [&](Graph g, int64_t* n) { return apply_rewrites(std::move(g), optimize_rewrites(), rewrite, n); });
   pass("f16-in-f32", [](Graph g, int64_t* n) { return with_f32_arithmetic(std::move(g), n); });
   pass("common-subexpressions-2", [](Graph g, int64_t* n) { return without_repetitions(std::move(g), n); });
+  // Those that nothing takes as codes become values.
+  pass("unpack-groups", [&](Graph g, int64_t* n) {
+    unpack_groups(g, false, options.on_note);
+    std::vector<const Rewrite*> folding;
+    for (const Rewrite& rule : constant_rewrites()) folding.push_back(&rule);
+    return apply_rewrites(std::move(g), folding, rewrite, n);
+  });
   pass("dead-nodes-2", [](Graph g, int64_t*) { return without_dead_nodes(std::move(g)); });
   return graph;
 }

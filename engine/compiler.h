@@ -39,6 +39,8 @@ struct CompileOptions {
   // Loading goes on after an error of the typed graph, as far as its results are not needed, and tells each
   // of them here; the graph is then of no use. Not given: the first error is thrown.
   std::function<void(const Error&)> on_error;
+  // Told what costs more than the text promises: weights of few bits that have to become f32.
+  std::function<void(const std::string&)> on_note;
   bool to_the_letter = false;      // refuse what only the strictest reading of the specification forbids
   uint64_t max_nodes = 1'000'000;  // of the expanded graph
 };

@@ -412,6 +412,85 @@ Outlet scalar(Graph& out, float value, const std::string& label) {
   return out.add_constant(Tensor::scalar(value), label);
 }
 
+// The sixteen numbers of NF4: quantiles of the normal distribution, scaled to [-1, 1] (Dettmers et al. 2023,
+// QLoRA, appendix E).
+constexpr float kNf4[16] = {-1.0F,
+                            -0.6961928009986877F,
+                            -0.5250730514526367F,
+                            -0.39491748809814453F,
+                            -0.28444138169288635F,
+                            -0.18477343022823334F,
+                            -0.09105003625154495F,
+                            0.0F,
+                            0.07958029955625534F,
+                            0.16093020141124725F,
+                            0.24611230194568634F,
+                            0.33791524171829224F,
+                            0.44070982933044434F,
+                            0.5626170039176941F,
+                            0.7229568362236023F,
+                            1.0F};
+
+// f32 [channels, items] as codes with a scale for each 32 items, and the operators that make f32 of them.
+// REQUIRES: items % 32 == 0.
+Outlet stored_groups(Graph& out, const Tensor& rows, WeightScheme scheme, const std::string& name) {
+  const int64_t channels = rows.dim(0), items = rows.dim(1), groups = items / 32;
+  // What the largest item of a group is a multiple of.
+  const float top = scheme == WeightScheme::int4_group32   ? 7.0F
+                    : scheme == WeightScheme::int8_group32 ? 127.0F
+                                                           : 1.0F;
+  std::vector<float> scales;
+  std::vector<int> codes;
+  for (int64_t g = 0; g < channels * groups; ++g) {
+    const float* x = rows.data<float>() + g * 32;
+    float largest = 0;
+    for (int i = 0; i < 32; ++i) largest = std::max(largest, std::fabs(x[i]));
+    const float scale = largest / top > 1e-18F ? largest / top : 1.0F;
+    scales.push_back(scale);
+    for (int i = 0; i < 32; ++i) {
+      const float real = x[i] / scale;
+      if (scheme == WeightScheme::nf4_group32) {
+        const auto nearer = [&](float a, float b) { return std::fabs(a - real) < std::fabs(b - real); };
+        codes.push_back(static_cast<int>(std::min_element(kNf4, kNf4 + 16, nearer) - kNf4));
+      } else {
+        codes.push_back(static_cast<int>(std::clamp(std::nearbyint(real), -top - 1, top)));
+      }
+    }
+  }
+  const auto constant = [&](DataType type, Shape shape, const std::function<int(int64_t)>& item) {
+    Tensor stored = Tensor::uninitialized(type, std::move(shape));
+    auto* to = stored.mutable_data<uint8_t>();
+    for (int64_t i = 0; i < stored.size(); ++i) to[i] = static_cast<uint8_t>(item(i));
+    return out.add_constant(stored, name + "_codes");
+  };
+  const auto code = [&](int64_t i) { return codes[static_cast<size_t>(i)]; };
+  Outlet real;
+  if (scheme == WeightScheme::int4_group32) {
+    // Item j of a group in the low half of byte j, item j + 16 in the high half; code - 8, times the scale.
+    const Outlet bytes = constant(DataType::u8, {channels, groups, 16}, [&](int64_t i) {
+      const int64_t low = i / 16 * 32 + i % 16;
+      return (code(low) + 8) | (code(low + 16) + 8) << 4;
+    });
+    real = out.add("tract_core_cast", {bytes}, {Attribute("f32")});
+    const Outlet high = out.add("floor", {out.add("mul", {real, scalar(out, 0.0625F, "sixteenth")})});
+    const Outlet low = out.add("sub", {real, out.add("mul", {high, scalar(out, 16.0F, "sixteen")})});
+    const Outlet both = out.add(find_op("concat"), {low, high}, {2}, {Attribute(int64_t{2})});
+    real = out.add("sub", {both, scalar(out, 8.0F, "eight")});
+  } else if (scheme == WeightScheme::int8_group32) {
+    real = out.add("tract_core_cast", {constant(DataType::i8, {channels, groups, 32}, code)},
+                   {Attribute("f32")});
+  } else {
+    const Outlet book =
+        out.add_constant(Tensor::of<float>({16}, std::vector<float>(kNf4, kNf4 + 16)), name + "_book");
+    const Outlet places = out.add("tract_core_cast", {constant(DataType::u8, {channels, groups, 32}, code)},
+                                  {Attribute("i64")});
+    real = out.add("tract_core_gather", {book, places}, {Attribute(int64_t{0}), Attribute()});
+  }
+  const Outlet scaled = out.add(
+      "mul", {real, out.add_constant(Tensor::of<float>({channels, groups, 1}, scales), name + "_scale")});
+  return out.add("reshape", {scaled}, {Attribute::of_ints({channels, items})});
+}
+
 // f32 [channels, items] in the form of the scheme; nullopt when it does not take the extents.
 std::optional<Outlet> stored_matrix(Graph& out, const Tensor& rows, WeightScheme scheme,
                                     const std::string& name) {
@@ -431,33 +510,8 @@ std::optional<Outlet> stored_matrix(Graph& out, const Tensor& rows, WeightScheme
     return out.add("mul",
                    {real, out.add_constant(Tensor::of<float>({channels, 1}, coded.scales), name + "_scale")});
   }
-  // Groups of 32: item j of a group in the low half of byte j, item j + 16 in the high half; code - 8, times
-  // the scale.
   if (items % 32 != 0) return std::nullopt;
-  const int64_t groups = items / 32;
-  Tensor bytes = Tensor::uninitialized(DataType::u8, {channels, groups, 16});
-  std::vector<float> scales;
-  for (int64_t g = 0; g < channels * groups; ++g) {
-    const float* x = rows.data<float>() + g * 32;
-    float largest = 0;
-    for (int i = 0; i < 32; ++i) largest = std::max(largest, std::fabs(x[i]));
-    const float scale = largest / 7 > 1e-18F ? largest / 7 : 1.0F;
-    scales.push_back(scale);
-    const auto code = [&](int i) {
-      return static_cast<uint8_t>(std::clamp(std::nearbyint(x[i] / scale), -8.0F, 7.0F) + 8.0F);
-    };
-    for (int j = 0; j < 16; ++j)
-      bytes.mutable_data<uint8_t>()[g * 16 + j] = static_cast<uint8_t>(code(j) | code(j + 16) << 4);
-  }
-  const Outlet real =
-      out.add("tract_core_cast", {out.add_constant(bytes, name + "_codes")}, {Attribute("f32")});
-  const Outlet high = out.add("floor", {out.add("mul", {real, scalar(out, 0.0625F, "sixteenth")})});
-  const Outlet low = out.add("sub", {real, out.add("mul", {high, scalar(out, 16.0F, "sixteen")})});
-  const Outlet both = out.add(find_op("concat"), {low, high}, {2}, {Attribute(int64_t{2})});
-  const Outlet centred = out.add("sub", {both, scalar(out, 8.0F, "eight")});
-  const Outlet scaled = out.add(
-      "mul", {centred, out.add_constant(Tensor::of<float>({channels, groups, 1}, scales), name + "_scale")});
-  return out.add("reshape", {scaled}, {Attribute::of_ints({channels, items})});
+  return stored_groups(out, rows, scheme, name);
 }
 
 }  // namespace

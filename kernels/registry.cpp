@@ -12,6 +12,8 @@ constexpr KernelRow kRows[] = {
 #include "kernels/int8/kernels.inc"
 #define NNEFRUN_Q40(name, set) {#name, "q40", #set, isa::set, true},
 #include "kernels/q40/kernels.inc"
+#define NNEFRUN_GROUPS(name, set) {#name, "groups", #set, isa::set, true},
+#include "kernels/groups/kernels.inc"
 #if defined(__x86_64__)
 #define NNEFRUN_SET avx512
 #include "kernels/registry_rows.inc"

@@ -18,6 +18,8 @@ std::optional<WeightScheme> weight_scheme_from_name(std::string_view name) {
   if (name == "q80") return WeightScheme::q80;
   if (name == "int8") return WeightScheme::int8;
   if (name == "int4-group32") return WeightScheme::int4_group32;
+  if (name == "int8-group32") return WeightScheme::int8_group32;
+  if (name == "nf4-group32") return WeightScheme::nf4_group32;
   return std::nullopt;
 }
 

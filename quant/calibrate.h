@@ -46,7 +46,9 @@ enum class WeightScheme : uint8_t {
   q40,           // blocks of 32 with 4 bits
   q80,           // blocks of 32 with 8 bits
   int8,          // one scale for each output channel
-  int4_group32,  // 4 bits, a scale for each 32 items; spelled out in the graph
+  int4_group32,  // 4 bits, a scale for each 32 items; spelled out in the graph, as are the next
+  int8_group32,  // 8 bits
+  nf4_group32,   // 4 bits that stand for the 16 numbers of NF4
 };
 std::optional<WeightScheme> weight_scheme_from_name(std::string_view name);  // "q40", ..., "int4-group32"
 

@@ -4,10 +4,9 @@
 //
 //   importer.cpp   values, constants, attributes, the path that all rows share
 //   khronos.cpp    what the Khronos dialect asks for beyond that path
-//   tract.cpp      what tract's dialect means: type promotion, clamped slices, assertions; the table of dialects
-//   tract_layers.cpp   its products, convolutions, pooling and resampling
-//   bodies.cpp     loops and sub-models, whose bodies are graphs of their own
-//   quantized.cpp  quantised types of tract's dialect
+//   tract.cpp      what tract's dialect means: type promotion, clamped slices, assertions; the table of
+//   dialects tract_layers.cpp   its products, convolutions, pooling and resampling bodies.cpp     loops and
+//   sub-models, whose bodies are graphs of their own quantized.cpp  quantised types of tract's dialect
 //   symbolic.cpp   shape arithmetic: operations on symbolic integers that never reach the graph
 #pragma once
 
@@ -145,6 +144,7 @@ class Importer : public Sink {
   std::vector<Value> khronos_external(const PrimitiveCall& call);
   std::vector<Value> khronos_constant(const PrimitiveCall& call);
   std::vector<Value> khronos_variable(const PrimitiveCall& call);
+  Value decoded_codes(const PrimitiveCall& call, const Tensor& codes, const AffineQuantization& affine);
   std::vector<Value> khronos_update(const PrimitiveCall& call);
   std::vector<Value> khronos_cast(const PrimitiveCall& call);
   std::vector<Value> khronos_slice(const PrimitiveCall& call);

@@ -49,6 +49,19 @@ std::vector<Value> Importer::khronos_constant(const PrimitiveCall& call) {
                                           call.result_names.empty() ? "constant" : call.result_names[0]))};
 }
 
+// (codes - zero_point) * scale, as operations: rewrites may keep the codes.
+Value Importer::decoded_codes(const PrimitiveCall& call, const Tensor& codes,
+                              const AffineQuantization& affine) {
+  const std::string& label = call.argument("label").as_string();
+  Outlet value = node(call, "tract_core_cast", {graph_.add_constant(codes, label)}, {Attribute("f32")});
+  const auto apply = [&](const char* op, float number) {
+    value = node(call, op, {value, graph_.add_constant(Tensor::scalar<float>(number), label + "_" + op)});
+  };
+  if (affine.zero_point != 0) apply("sub", static_cast<float>(affine.zero_point));
+  if (affine.scale != 1.0F) apply("mul", affine.scale);
+  return named(call, value);
+}
+
 std::vector<Value> Importer::khronos_variable(const PrimitiveCall& call) {
   const std::string& label = call.argument("label").as_string();
   const PrimitiveType primitive = call.generic.value_or(PrimitiveType::scalar);
@@ -68,6 +81,9 @@ std::vector<Value> Importer::khronos_variable(const PrimitiveCall& call) {
   if (primitive == PrimitiveType::scalar && quantized != quantization_.end() && is_integer(stored)) {
     if (const auto format = code_format_of(*quantized->second, Dialect::khronos)) {
       applied_quantization_.insert(name);
+      const bool is_byte = stored == DataType::u8 || stored == DataType::i8;
+      if (const auto affine = format->affine(); affine && is_byte && updated_names_.count(name) == 0)
+        return {decoded_codes(call, file->tensor, *affine)};
       return {variable_of(call, decode_codes(file->tensor, *format), std::nullopt)};
     }
   }

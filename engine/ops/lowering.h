@@ -26,6 +26,7 @@ std::span<const Lowering> resample_lowerings();
 std::span<const Lowering> recurrent_lowerings();
 std::span<const Lowering> loop_lowerings();
 std::span<const Lowering> quant_lowerings();
+std::span<const Lowering> group_lowerings();
 
 // Whether the result of a transpose is needed nowhere but in attention steps, which read its argument in
 // place.

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "engine/ops/lowering_groups.h"
 #include "engine/ops/lowering_q40.h"
 #include "engine/ops/lowering_support.h"
 #include "engine/ops/support.h"
@@ -251,6 +252,38 @@ Tensor packed_right(const PackSource& source, int64_t depth, int64_t columns, bo
   return packed;
 }
 
+// The operands of a product's epilogue; false when the bias cannot be one.
+bool epilogue_operands(PlanBuilder& b, const Graph& graph, std::optional<Outlet> bias,
+                       std::optional<Outlet> residual, const Dim& n, EpilogueParameters& epilogue,
+                       std::vector<uint32_t>& more) {
+  if (bias) {
+    const auto value = bias_value(b, graph, *bias, n);
+    if (!value) return false;
+    epilogue.has_bias = value->present ? 1 : 0;
+    if (value->present) more.push_back(value->value);
+  }
+  if (residual) {
+    epilogue.has_residual = 1;
+    more.push_back(b.value_of(*residual));
+  }
+  return true;
+}
+
+// A product with weights in groups of codes.
+bool group_product(PlanBuilder& b, const Graph& graph, uint32_t index, const GroupLayout& layout,
+                   std::optional<Outlet> bias, std::optional<Outlet> residual, EpilogueParameters epilogue) {
+  const Node& node = graph.node(index);
+  std::vector<uint32_t> more;
+  if (!epilogue_operands(b, graph, bias, residual, Dim(layout.n), epilogue, more)) return false;
+  std::string note = "matmul ";
+  for (size_t i = 0; i + 1 < node.facts[0].shape.size(); ++i)
+    note += node.facts[0].shape[i].to_string() + "x";
+  note += std::to_string(layout.k) + "x" + std::to_string(layout.n);
+  groups_product(b, graph, b.value_of(node.inputs[0]), node.inputs[1], layout, more, epilogue,
+                 b.result(index), note);
+  return true;
+}
+
 // A product of `a` [..., m, k] and packed Q4_0 weights [n, k], in f32 or f16; f16 is computed in f32 and
 // rounded once.
 bool block_product(PlanBuilder& b, const Graph& graph, uint32_t index, std::optional<Outlet> bias,
@@ -266,16 +299,7 @@ bool block_product(PlanBuilder& b, const Graph& graph, uint32_t index, std::opti
     return false;
   if (residual && (graph.fact(*residual).shape != out.shape || !is_f32(graph, *residual))) return false;
   std::vector<uint32_t> more;
-  if (bias) {
-    const auto value = bias_value(b, graph, *bias, n);
-    if (!value) return false;
-    epilogue.has_bias = value->present ? 1 : 0;
-    if (value->present) more.push_back(value->value);
-  }
-  if (residual) {
-    epilogue.has_residual = 1;
-    more.push_back(b.value_of(*residual));
-  }
+  if (!epilogue_operands(b, graph, bias, residual, n, epilogue, more)) return false;
   const bool half = out.dtype == DataType::f16;
   const uint32_t x = as_f32(b, graph, node.inputs[0]);
   const uint32_t sum = half ? b.temporary(DataType::f32, out.shape) : b.result(index);
@@ -339,6 +363,8 @@ bool product(PlanBuilder& b, const Graph& graph, uint32_t index, bool transpose_
              std::optional<Outlet> bias, std::optional<Outlet> residual, EpilogueParameters epilogue) {
   const Node& node = graph.node(index);
   const Outlet a = node.inputs[0], w = node.inputs[1];
+  if (const auto layout = planned_layout(b, graph, w))
+    return group_product(b, graph, index, *layout, bias, residual, epilogue);
   if (transpose_b && !transpose_a && is_q40_weight(graph.fact(w)))
     return block_product(b, graph, index, bias, residual, epilogue);
   if (is_f32(graph, a) && graph.fact(w).dtype == DataType::f16 && graph.fact(w).constant && !transpose_a &&

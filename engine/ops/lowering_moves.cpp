@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "engine/ops/items.h"
+#include "engine/ops/lowering_groups.h"
 #include "engine/ops/lowering_q40.h"
 #include "engine/ops/lowering_quant.h"
 #include "engine/runtime/step_parameters.h"
@@ -344,6 +345,7 @@ bool lower_gather(PlanBuilder& b, const Graph& graph, uint32_t index) {
   const Node& node = graph.node(index);
   if (is_block_quantized(graph.fact(node.inputs[0]).dtype))
     return lower_q40_gather(b, graph, index, node.op->name == "tract_core_gather");
+  if (lower_groups_gather(b, graph, index)) return true;
   if (!movable(graph, node) || graph.fact(node.inputs[1]).dtype != DataType::i64) return false;
   GatherParameters p;
   p.axis = static_cast<uint32_t>(read(node).integer("axis"));

@@ -15,12 +15,13 @@ namespace {
 
 // Every family, once. A new file of rows is added here and in registry.h.
 std::vector<std::span<const OpDef>> families() {
-  return {source_rows(),        random_rows(),    unary_rows(),    elementwise_rows(),   activation_rows(),
-          shape_rows(),         slice_rows(),     indexing_rows(), selection_rows(),     reduce_rows(),
-          matmul_rows(),        einsum_rows(),    conv_rows(),     fused_rows(),         pooling_rows(),
-          roi_rows(),           resize_rows(),    grid_rows(),     normalization_rows(), quant_rows(),
-          quant_product_rows(), quant_code_rows(), recurrent_rows(), cell_rows(), state_rows(),    cache_rows(),         linear_rows(),
-          attention_rows(),     expert_rows(),    signal_rows()};
+  return {source_rows(), random_rows(),        unary_rows(),      elementwise_rows(),   activation_rows(),
+          shape_rows(),  slice_rows(),         indexing_rows(),   selection_rows(),     reduce_rows(),
+          matmul_rows(), einsum_rows(),        conv_rows(),       fused_rows(),         pooling_rows(),
+          roi_rows(),    resize_rows(),        grid_rows(),       normalization_rows(), quant_rows(),
+          group_rows(),  quant_product_rows(), quant_code_rows(), recurrent_rows(),     cell_rows(),
+          state_rows(),  cache_rows(),         linear_rows(),     attention_rows(),     expert_rows(),
+          signal_rows()};
 }
 
 Attribute attribute_of(const Value& value) {
@@ -78,9 +79,9 @@ struct Registry {
 
   Registry() {
     std::unordered_map<std::string_view, const Lowering*> lowerings;
-    for (const auto theme :
-         {elementwise_lowerings(), linear_lowerings(), move_lowerings(), reduce_lowerings(),
-          attention_lowerings(), resample_lowerings(), recurrent_lowerings(), loop_lowerings(), quant_lowerings()}) {
+    for (const auto theme : {elementwise_lowerings(), linear_lowerings(), move_lowerings(),
+                             reduce_lowerings(), attention_lowerings(), resample_lowerings(),
+                             recurrent_lowerings(), loop_lowerings(), quant_lowerings(), group_lowerings()}) {
       for (const Lowering& lowering : theme) lowerings.emplace(lowering.op, &lowering);
     }
     for (const auto family : families()) {

@@ -1,4 +1,5 @@
-// The table of operators: one span of rows for each family file. A family that is not listed here does not exist.
+// The table of operators: one span of rows for each family file. A family that is not listed here does not
+// exist.
 #pragma once
 
 #include <span>
@@ -27,6 +28,7 @@ std::span<const OpDef> resize_rows();         // up- and downsampling, tract_cor
 std::span<const OpDef> grid_rows();           // tract_core_grid_sample
 std::span<const OpDef> normalization_rows();  // batch_normalization .. rms_norm
 std::span<const OpDef> quant_rows();          // quantisation functions
+std::span<const OpDef> group_rows();          // weights in groups of codes
 std::span<const OpDef> quant_product_rows();  // qconv, qmatmul, einsum_q
 std::span<const OpDef> quant_code_rows();     // tables, sums, means and pools of codes
 std::span<const OpDef> recurrent_rows();      // scan, sub-models, epilogues

@@ -6,6 +6,7 @@
 #include "kernels/blocked/blocked.h"
 #include "kernels/conv/conv.h"
 #include "kernels/registry.h"
+#include "quant/group_format.h"
 
 namespace nnefrun {
 namespace {
@@ -108,6 +109,7 @@ std::string operation_of(const StepContext& c) {
     case StepKind::quantize_q80: return "quantize_q80_f32";
     case StepKind::matmul_q40:
       return c.as<MatmulQ40Parameters>().fast != 0 ? "matmul_f32_q80_q40" : "matmul_f32_f32_q40";
+    case StepKind::matmul_groups: return "matmul_f32_f32_group";
     default: return {};
   }
 }
@@ -139,6 +141,12 @@ StepFacts step_facts(const StepContext& c) {
     case StepKind::gather_q40:
       facts.bytes_read = bytes_of(*c.inputs[1]) + facts.bytes_written * 18 / 128;
       break;
+    case StepKind::gather_groups: {
+      const auto form = static_cast<GroupForm>(c.as<GatherGroupsParameters>().form);
+      facts.bytes_read =
+          bytes_of(*c.inputs[1]) + facts.bytes_written * static_cast<uint64_t>(bits_of(form)) / 32;
+      break;
+    }
     case StepKind::gather_elements:
     case StepKind::gather_nd:
     case StepKind::gather: facts.bytes_read = bytes_of(*c.inputs[1]) + facts.bytes_written; break;

@@ -12,6 +12,8 @@ constexpr size_t kSmallBytes = size_t{4} << 20;
 bool is_foldable(const Node& node) {
   static constexpr std::string_view kNever[] = {"tract_core_external", "variable", "update",
                                                 "tract_onnx_random", "tract_onnx_multinomial"};
+  // Weights that stay codes, unless somebody has said what they are.
+  if (node.op->name == "nnefrun_dequantize_groups" && !node.facts[0].constant) return false;
   return !node.op->stateful && node.bodies.empty() && node.op->eval != nullptr &&
          std::find(std::begin(kNever), std::end(kNever), node.op->name) == std::end(kNever);
 }
@@ -33,7 +35,9 @@ std::vector<Tensor> values_of(const RewriteContext& c) {
   for (const Outlet& input : node.inputs) {
     const Tensor* value = c.constant(input);
     if (value == nullptr) return {};
-    argument_bytes += value->byte_size();
+    // Codes are there to become numbers: once is better than in every run.
+    const bool codes = value->dtype() == DataType::u8 || value->dtype() == DataType::i8;
+    argument_bytes += value->byte_size() * (codes ? sizeof(int64_t) : 1);
     arguments.push_back(*value);
   }
   if (result_bytes > std::max(argument_bytes, kSmallBytes)) return {};

@@ -98,12 +98,15 @@ std::span<const Rewrite> linear_rewrites();      // convolutions and products wi
 std::span<const Rewrite> norm_rewrites();        // layer and rms normalisation
 std::span<const Rewrite> einsum_rewrites();      // products over named axes
 std::span<const Rewrite> code_rewrites();        // 8-bit codes that are computed with as reals
+std::span<const Rewrite> group_rewrites();       // arithmetic on constant codes
 std::span<const Rewrite> attention_rewrites();   // repeated heads, expansions that broadcasting does
 std::span<const Rewrite> loop_rewrites();        // loops: their constants, states, recurrent cells
 std::span<const Rewrite> cell_rewrites();        // recurrent cells outside of loops
 
-// Declutter first: what makes the graph say less. Then cells are recognised, before their parts are fused
-// with others. Optimise last: what fuses operators into the engine's own.
+// Weights in groups are recognised before constants are folded. Declutter first: what makes the graph say
+// less. Then cells are recognised, before their parts are fused with others. Optimise last: what fuses
+// operators into the engine's own.
+std::vector<const Rewrite*> pack_rewrites();
 std::vector<const Rewrite*> declutter_rewrites();
 std::vector<const Rewrite*> recognise_rewrites();
 std::vector<const Rewrite*> optimize_rewrites();

@@ -81,6 +81,27 @@ struct GatherQ40Parameters {
   SizeIndex rows = 0, k = 0;
 };
 
+// matmul_groups: c[..., n] = x[..., k] * W[n, k]. inputs {x, codes, bias?, residual?, scales, book,
+// offsets?}, packed as kernels/groups/groups.h says; the types of scales and offsets are those of their
+// values.
+struct MatmulGroupsParameters {
+  EpilogueParameters epilogue;
+  uint8_t form = 0;  // GroupForm
+  uint8_t has_offsets = 0;
+  int64_t group = 8;
+  SizeIndex n = 0, k = 0;
+};
+
+// gather_groups: rows of the packed W as f32: inputs {codes, indices (i64), scales, book, offsets?}; output
+// [indices..., k].
+struct GatherGroupsParameters {
+  uint8_t wrap = 0;  // negative indices count from the end
+  uint8_t form = 0;  // GroupForm
+  uint8_t has_offsets = 0;
+  int64_t group = 8;
+  SizeIndex rows = 0, k = 0;
+};
+
 // conv: inputs {x, packed filter, bias?, residual?}; plain layout, at most three spatial axes.
 struct ConvParameters {
   EpilogueParameters epilogue;

@@ -39,6 +39,8 @@ constexpr Entry kEntries[] = {
     {StepKind::quantize_q80, &kQuantizeQ80Step},
     {StepKind::matmul_q40, &kMatmulQ40Step},
     {StepKind::gather_q40, &kGatherQ40Step},
+    {StepKind::matmul_groups, &kMatmulGroupsStep},
+    {StepKind::gather_groups, &kGatherGroupsStep},
     {StepKind::blocked_pair, &kBlockedPairStep},
     {StepKind::matmul_half, &kMatmulHalfStep},
     {StepKind::attention, &kAttentionStep},

@@ -49,7 +49,9 @@ enum class StepKind : uint32_t {
   range = 33,
   select_items = 34,  // of any type but f32
   matmul_half = 35,   // f16 weights
-  // 36 to 49 are free
+  matmul_groups = 36,
+  gather_groups = 37,
+  // 38 to 49 are free
   // 8-bit codes, channels-last (kernels/int8) except where it says plain
   code_conv = 50,    // also plain matrix products
   code_repack = 51,  // plain <-> channels-last
@@ -114,6 +116,6 @@ extern const StepRow kCopyStep, kUnaryStep, kBinaryStep, kMatmulStep, kConvStep,
     kIntegerStep, kRangeStep, kSelectItemsStep, kRecurrentStep, kLoopStep, kGatherElementsStep, kGatherNdStep,
     kDeconvStep, kRopeStep, kBlockedPairStep, kCodeConvStep, kCodeRepackStep, kQuantizeStep, kDequantizeStep,
     kCodeMapStep, kCodeBinaryStep, kCodeMeanStep, kCodePoolStep, kCodeSoftmaxStep, kQuantizeQ80Step,
-    kMatmulQ40Step, kGatherQ40Step, kMatmulHalfStep;
+    kMatmulQ40Step, kGatherQ40Step, kMatmulHalfStep, kMatmulGroupsStep, kGatherGroupsStep;
 
 }  // namespace nnefrun

@@ -1,6 +1,7 @@
 // Products with packed Q4_0 weights, the quantisation of their activations, and rows of such weights.
 
 #include "engine/runtime/epilogue.h"
+#include "engine/runtime/panel_grid.h"
 #include "engine/runtime/parts.h"
 #include "engine/runtime/step_parameters.h"
 #include "engine/runtime/steps.h"
@@ -39,10 +40,8 @@ Status quantize_run(const StepContext& c, int64_t begin, int64_t end) {
 // ---- products ----
 
 struct BoundProduct {
+  PanelGrid grid;
   int64_t m, n, k;
-  // Tasks: a grid of pieces, those of one row of the grid side by side.
-  int64_t piece_rows, piece_columns, grid_columns;
-  int64_t grid_rows;
 };
 
 Status product_bind(StepContext& c, size_t* scratch) {
@@ -61,17 +60,7 @@ Status product_bind(StepContext& c, size_t* scratch) {
   if (c.inputs[1]->size() != static_cast<int64_t>(kernels::packed_q40_size(bound.n, bound.k, p.panel)) ||
       p.panel != kernels::q40_panel(p.fast != 0))
     return failed(StatusCode::bad_plan);
-  // A piece of the packed weights is read by one task, so rows are cut only where that gives few of them.
-  constexpr int64_t kEnoughTasks = 32, kRowsOfTask = 48;
-  const int64_t panels = ceil_of(bound.n, kernels::kQ40Panel);
-  const int64_t columns = smaller(panels, kEnoughTasks);
-  bound.piece_columns = columns == 0 ? kernels::kQ40Panel : ceil_of(panels, columns) * kernels::kQ40Panel;
-  bound.grid_columns = ceil_of(bound.n, bound.piece_columns);
-  const int64_t row_units = ceil_of(bound.m, kRowsOfTask);
-  const int64_t rows =
-      bound.grid_columns == 0 ? 1 : smaller(row_units, ceil_of(kEnoughTasks, bound.grid_columns));
-  bound.piece_rows = rows <= 1 ? bound.m : ceil_of(row_units, rows) * kRowsOfTask;
-  bound.grid_rows = bound.piece_rows == 0 ? 0 : ceil_of(bound.m, bound.piece_rows);
+  bound.grid = panel_grid(bound.m, bound.n);
   *scratch = kernels::q40_workspace_size(bound.m, bound.n, bound.k, p.fast != 0);
   return {};
 }
@@ -79,7 +68,7 @@ StepParts product_parts(const StepContext& c) {
   const auto& bound = *static_cast<BoundProduct*>(c.bound);
   const int64_t read = cost_of_bytes(c.inputs[1]->size()),
                 computed = cost_of_products(bound.m * bound.n * bound.k);
-  return {bound.grid_rows * bound.grid_columns, read > computed ? read : computed};
+  return {bound.grid.tasks(), read > computed ? read : computed};
 }
 Status product_run(const StepContext& c, int64_t begin, int64_t end) {
   const auto& p = c.as<MatmulQ40Parameters>();
@@ -99,16 +88,8 @@ Status product_run(const StepContext& c, int64_t begin, int64_t end) {
   args.c_row_stride = bound.n;
   args.epilogue = epilogue_of(c, p.epilogue, kernels::BiasAxis::column);
   args.epilogue.residual_row_stride = bound.n;
-  while (begin < end) {
-    const int64_t row = begin / bound.grid_columns, column = begin % bound.grid_columns;
-    const int64_t columns = smaller(bound.grid_columns - column, end - begin);
-    args.row_begin = row * bound.piece_rows;
-    args.row_end = smaller(bound.m, args.row_begin + bound.piece_rows);
-    args.column_begin = column * bound.piece_columns;
-    args.column_end = smaller(bound.n, (column + columns) * bound.piece_columns);
-    kernels::matmul_q40(args, c.scratch);
-    begin += columns;
-  }
+  for_each_piece(bound.grid, args, begin, end,
+                 [&](const kernels::Q40Args& piece) { kernels::matmul_q40(piece, c.scratch); });
   return {};
 }
 

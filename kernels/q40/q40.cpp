@@ -4,7 +4,7 @@
 #include <cstring>
 
 #include "kernels/choose.h"
-#include "kernels/matmul/matmul.h"
+#include "kernels/matmul/decoded.h"
 
 namespace nnefrun::kernels {
 
@@ -27,24 +27,8 @@ constexpr int kFastCount = static_cast<int>(sizeof(kFast) / sizeof(kFast[0]));
 
 constexpr int64_t kNarrow = 8, kNarrowSlack = 64;
 
-// Columns that are decoded at once.
-constexpr int64_t kColumns = 256;
-
 int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
 int64_t ceil_of(int64_t n, int64_t unit) { return (n + unit - 1) / unit; }
-size_t aligned(size_t bytes) { return (bytes + 63) / 64 * 64; }
-
-// Depths that are decoded at once, a multiple of 32: one block of the product's own, so that its panels are
-// plain.
-int64_t depth_step(int64_t k, const MatmulKernel& product) {
-  const int64_t most = product.kc / 32 * 32;
-  return ceil_of(ceil_of(k, ceil_of(k, most)), 32) * 32;
-}
-
-// Of the floats of a window, packed or not: panels of any width, and what a vector load reaches beyond.
-size_t window_bytes(int64_t step) {
-  return aligned(static_cast<size_t>((step + 2) * (kColumns + 32)) * sizeof(float));
-}
 
 const uint8_t* panel_of(const Q40Args& a, int64_t column, int64_t depth = 0) {
   return a.packed + (column / kQ40Panel * (a.k / 32) + depth / 32) * kQ40PanelBlock;
@@ -56,53 +40,19 @@ bool is_plain(const Epilogue& e) {
 }
 
 // Many rows, exactly: windows of W as floats.
-void multiply_decoded(const Q40Args& a, std::byte* workspace, IsaFeatures features) {
+void multiply_by_windows(const Q40Args& a, std::byte* workspace, IsaFeatures features) {
   const Q40Kernels& kernel = choose_q40(features);
-  const MatmulKernel& product = choose_matmul_f32(features);
-  const bool panels = kQ40Panel % product.nr == 0;  // else they are packed once more
-  const int64_t step = depth_step(a.k, product);
-  auto* floats = reinterpret_cast<float*>(workspace);
-  const size_t window = window_bytes(step);
-  auto* packed = panels ? floats : reinterpret_cast<float*>(workspace + window);
-  std::byte* rest = workspace + (panels ? window : 2 * window);
-  for (int64_t column = a.column_begin; column < a.column_end; column += kColumns) {
-    const int64_t columns = smaller(kColumns, a.column_end - column);
-    const int64_t padded = ceil_of(columns, kQ40Panel) * kQ40Panel;
-    for (int64_t depth = 0; depth < a.k; depth += step) {
-      const int64_t depths = smaller(step, a.k - depth);
-      for (int64_t j = 0; j < padded; j += kQ40Panel) {
-        Q40Decode d;
-        d.w = panel_of(a, column + j, depth);
-        d.blocks = depths / 32;
-        d.group = panels ? product.nr : kQ40Panel;
-        d.group_stride = panels ? depths * product.nr : 0;
-        d.depth_stride = panels ? product.nr : padded;
-        d.dst = floats + (panels ? j * depths : j);
-        kernel.decode(d);
-      }
-      MatmulArgs g;
-      g.m = a.row_end - a.row_begin;
-      g.n = columns;
-      g.k = depths;
-      g.a = a.x + a.row_begin * a.x_row_stride + depth;
-      g.a_row_stride = a.x_row_stride;
-      if (!panels) pack_b_f32(depths, columns, floats, padded, 1, packed, product);
-      g.packed_b = packed;
-      g.wide_tail = panels;
-      g.c = a.c + a.row_begin * a.c_row_stride + column;
-      g.c_row_stride = a.c_row_stride;
-      g.accumulate = depth > 0;
-      if (depth + depths == a.k) {
-        g.epilogue = a.epilogue;
-        if (a.epilogue.bias_axis == BiasAxis::column) g.epilogue.bias += column;
-        if (a.epilogue.bias_axis == BiasAxis::row) g.epilogue.bias += a.row_begin;
-        if (a.epilogue.residual != nullptr) {
-          g.epilogue.residual += a.row_begin * a.epilogue.residual_row_stride + column;
-        }
-      }
-      matmul_f32(g, rest, product);
-    }
-  }
+  multiply_decoded(a, workspace, features,
+                   [&](int64_t column, int64_t depth, int64_t depths, const DecodedPlace& place) {
+                     Q40Decode d;
+                     d.w = panel_of(a, column, depth);
+                     d.blocks = depths / 32;
+                     d.group = place.group;
+                     d.group_stride = place.group_stride;
+                     d.depth_stride = place.depth_stride;
+                     d.dst = place.dst;
+                     kernel.decode(d);
+                   });
 }
 
 }  // namespace
@@ -214,11 +164,7 @@ size_t q40_workspace_size(int64_t m, int64_t n, int64_t k, bool fast, IsaFeature
     return workspace == nullptr ? 0 : static_cast<size_t>(workspace(m, k / 32));
   }
   if (m < choose_q40(features).few_rows || k == 0) return 0;
-  const MatmulKernel& product = choose_matmul_f32(features);
-  const bool panels = kQ40Panel % product.nr == 0;
-  const int64_t step = depth_step(k, product), columns = smaller(kColumns, n);
-  return window_bytes(step) * (panels ? 1 : 2) +
-         matmul_workspace_size(m, columns, step, false, true, product);
+  return decoded_workspace_size(m, n, k, features);
 }
 
 void matmul_q40(const Q40Args& given, void* workspace, IsaFeatures features) {
@@ -230,7 +176,7 @@ void matmul_q40(const Q40Args& given, void* workspace, IsaFeatures features) {
   if (a.row_begin >= a.row_end || a.column_begin >= a.column_end) return;
   const bool fast = a.activations != nullptr;
   if (!fast && a.m >= choose_q40(features).few_rows && a.k > 0) {
-    multiply_decoded(a, static_cast<std::byte*>(workspace), features);
+    multiply_by_windows(a, static_cast<std::byte*>(workspace), features);
     return;
   }
   Q40Tile t;

@@ -3,6 +3,7 @@
 #include <sstream>
 
 #include "nnef_parser/archive.h"
+#include "nnef_parser/tensor_file.h"
 #include "tests/cli/command.h"
 
 using namespace nnefrun;
@@ -64,6 +65,35 @@ TEST_CASE("check says what a sound model needs", "[cli]") {
   CHECK(got.prints("result:     c_out: f32 [P+1,2]"));
   CHECK(got.prints("concat, sum_reduce"));
   CHECK(got.prints("\nok\n"));
+}
+
+TEST_CASE("check names the weights that cannot stay codes", "[cli]") {
+  const Desk desk;
+  const auto text = [](const std::string& product) {
+    return "version 1.0;\nextension tract_registry tract_core;\ngraph net(x) -> (y)\n{\n"
+           "  x = tract_core_external(shape = [1, 16, 5, 5], datum_type = 'f32');\n"
+           "  codes = variable<scalar>(shape = [16, 16, 1, 1], label = 'codes');\n"
+           "  w = tract_core_cast(codes, to = 'f32') * 0.125;\n" +
+           product + "}\n";
+  };
+  desk.model("conv", text("  y = conv(x, w, padding = [(0, 0), (0, 0)]);\n"));
+  desk.model("linear", text("  m = reshape(w, shape = [16, 16]);\n  v = reshape(x, shape = [25, 16]);\n"
+                            "  y = matmul(v, m, transposeB = true);\n"));
+  Tensor codes = Tensor::zeros(DataType::u8, {16, 16, 1, 1});
+  for (int64_t i = 0; i < codes.size(); ++i) codes.mutable_data<uint8_t>()[i] = static_cast<uint8_t>(i % 16);
+  for (const char* model : {"conv", "linear"}) {
+    write_file(desk.at(std::string(model) + "/codes.dat"),
+               [&](const ByteSink& sink) { write_tensor_file(sink, codes, TensorFileForm::tract); });
+  }
+  const Outcome kept = desk.run({"check", "linear"});
+  CHECK(kept.status == 0);
+  CHECK_FALSE(kept.prints("note:"));
+  const Outcome got = desk.run({"check", "conv"});
+  CHECK(got.status == 0);
+  CHECK(got.prints("note:       weights `"));
+  CHECK(
+      got.prints("codes of 4 bits become f32 when the model is loaded, since `conv` reads them: 1024 bytes"));
+  CHECK(desk.run({"info", "linear"}).status == 0);
 }
 
 TEST_CASE("limits refuse at load with 3 and while running with 4", "[cli]") {

@@ -126,16 +126,26 @@ TEST_CASE("weights alone in each scheme", "[quantize]") {
   const Graph base = base_for_quantization(reload_graph(printed), {});
   const std::vector<std::vector<Tensor>> runs{{drawn({2, 64}, 3)}};
   const auto exact = run_observed(base, runs, nullptr);
-  for (const char* name : {"q40", "q80", "int8", "int4-group32"}) {
+  for (const char* name : {"q40", "q80", "int8", "int4-group32", "int8-group32", "nf4-group32"}) {
     INFO(name);
     const WeightScheme scheme = *weight_scheme_from_name(name);
     std::vector<std::string> quantized;
     const Graph graph = weights_quantized(base, scheme, {}, &quantized);
     CHECK(quantized == std::vector<std::string>{"h", "y"});
-    const bool four = scheme == WeightScheme::q40 || scheme == WeightScheme::int4_group32;
+    const bool four = scheme == WeightScheme::q40 || scheme == WeightScheme::int4_group32 ||
+                      scheme == WeightScheme::nf4_group32;
     const double error = error_of(exact, run_observed(graph, runs, nullptr));
     CHECK(error > 0);
     CHECK(error < (four ? 0.2 : 0.02));
+    // What is spelled out is recognised again.
+    if (scheme != WeightScheme::q40 && scheme != WeightScheme::q80) {
+      const auto model = compile_graph(graph, {});
+      CHECK(evaluations(*model) == 0);
+      int packed = 0;
+      for (const PlanStep& step : model->plan->steps)
+        packed += step.kind == static_cast<uint32_t>(StepKind::matmul_groups) ? 1 : 0;
+      CHECK(packed == 2);
+    }
     std::vector<std::string> none;
     weights_quantized(base, scheme, {"h", "y"}, &none);
     CHECK(none.empty());

@@ -115,7 +115,8 @@ std::vector<std::string> split(const std::string& text) {
   return words;
 }
 bool is_type(const std::string& word) {
-  for (const char* type : {"f32", "f16", "bf16", "f64", "i64", "i8", "u8", "bool", "b32", "q40", "q80"}) {
+  for (const char* type :
+       {"f32", "f16", "bf16", "f64", "i64", "i8", "u8", "bool", "b32", "q40", "q80", "group"}) {
     if (word == type) return true;
   }
   return false;

@@ -296,7 +296,38 @@ void to_grid(Draw& d, std::string_view op) {
   d.result(d.call(op, arguments, attributes));
 }
 
+// Weights in groups of codes, and the product that reads them.
+void dequantize_groups(Draw& d, std::string_view op) {
+  d.inexact(64, false);
+  d.regime = Regime::tame;
+  d.signed_zeros = false;
+  const int64_t n = d.between(1, 70), group = 8 * d.between(1, 4), groups = d.between(1, 4),
+                k = group * groups;
+  const int64_t numbers = d.pick({4, 8, 16, 256});
+  const bool across = d.one_in(3);
+  const auto oriented = [&](int64_t columns, int64_t depth) {
+    return across ? Shape{depth, columns} : Shape{columns, depth};
+  };
+  const Tensor codes = d.reals(DataType::u8, oriented(n, k), 0, static_cast<double>(numbers - 1));
+  Tensor book = d.reals(DataType::f32, {numbers}, -1, 1);
+  if (numbers == 256 && d.one_in(2)) {
+    const auto lowest = static_cast<float>(d.between(-200, 0));
+    for (int64_t i = 0; i < numbers; ++i) book.mutable_data<float>()[i] = lowest + static_cast<float>(i);
+  }
+  Arguments arguments{{"codes", d.constant(codes)}, {"book", d.constant(book)}};
+  arguments.emplace_back(
+      "scale", d.constant(d.reals(DataType::f32, oriented(d.one_in(4) ? 1 : n, groups), -0.1, 0.1)));
+  if (d.one_in(2))
+    arguments.emplace_back("offset",
+                           d.constant(d.reals(DataType::f32, oriented(n, d.one_in(4) ? 1 : groups), -1, 1)));
+  const Outlet weights = d.call(op, arguments);
+  if (d.one_in(8)) return d.result(weights);
+  const Outlet x = d.argument(DataType::f32, {Dim(d.between(1, 20)), Dim(k)});
+  d.follow(d.call("matmul", {{"A", x}, {"B", weights}}, {{"transposeB", !across}}));
+}
+
 constexpr Generator kGenerators[] = {
+    {"nnefrun_dequantize_groups", dequantize_groups},
     {"nnefrun_qmatmul", qmatmul},
     {"nnefrun_qconv", qconv},
     {"nnefrun_qmap", qmap},

@@ -74,18 +74,21 @@ const std::map<std::string, Sample, std::less<>>& samples() {
       {"nnefrun_qmatmul", {"A[2,3] B![3,4]", "to = 'QI8(Z:0 S:1)'", 1, true}},
       {"nnefrun_qconv", {"input[1,2,5] filter![3,2,3]", "to = 'QI8(Z:0 S:1)'", 1, true}},
       {"nnefrun_qsoftmax", {"x[2,3]", "to = 'QI8(Z:0 S:0.01)'", 1, true}},
+      {"nnefrun_dequantize_groups", {"codes[2,8] book![256]:f32 scale![2,1]:f32"}},
       {"nnefrun_qmap", {"x[2,3] table![256]:i64", "to = 'QI8(Z:0 S:1)'", 1, true}},
       {"nnefrun_qbinary", {"x[2,3] y[2,3]", "op = 'add', to = 'QI8(Z:0 S:1)'", 1, true}},
       {"nnefrun_qmean", {"x[1,2,3]", "axes = [2], to = 'QI8(Z:0 S:1)'", 1, true}},
       {"nnefrun_qavg_pool", {"input[1,2,4]", "size = [1,1,2], to = 'QI8(Z:0 S:1)'", 1, true}},
       {"tract_core_einsum_q",
-       {"inputs[2,3] inputs![3,4] bias!:i32 a0!:i32 a_scale!:f32=1 b0!:i32 b_scale!:f32=1 c0!:i32 c_scale!:f32=1",
+       {"inputs[2,3] inputs![3,4] bias!:i32 a0!:i32 a_scale!:f32=1 b0!:i32 b_scale!:f32=1 c0!:i32 "
+        "c_scale!:f32=1",
         "expr = 'ab,bc,,,,,,,->ac', acc = 'i32', output = 'i32'"}},
       {"tract_core_qmatmul",
        {"A[2,3] B![3,4] bias!:i32 a0!:i32 a_scale!:f32=1 b0!:i32 b_scale!:f32=1 c0!:i32 c_scale!:f32=1",
         "axes = [0,1,0,1,0,1], output_type = 'i32'"}},
       {"tract_core_qconv",
-       {"input[1,2,5] filter![3,2,3] bias!:i32 a0!:i32 a_scale!:f32=1 b0!:i32 b_scale!:f32=1 c0!:i32 c_scale!:f32=1",
+       {"input[1,2,5] filter![3,2,3] bias!:i32 a0!:i32 a_scale!:f32=1 b0!:i32 b_scale!:f32=1 c0!:i32 "
+        "c_scale!:f32=1",
         "output_dt = 'QI8(Z:0 S:1)', groups = 1"}},
       // Windows.
       {"box", {"input[1,2,4]", "size = [1,1,2]"}},

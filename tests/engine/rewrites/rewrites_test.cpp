@@ -27,18 +27,23 @@ std::string text_of(const std::filesystem::path& path) {
   return out.str();
 }
 
-// Items from -2 to 2; integers from -2 to 5; for names that say so, positive ones.
+// Items from -2 to 2; integers from -2 to 5; for names that say so, positive or
+// whole ones.
 Tensor random_tensor(DataType type, const Shape& shape, const std::string& name) {
   std::mt19937 random(static_cast<uint32_t>(std::hash<std::string>{}(name)));
   std::uniform_real_distribution<float> real(name.find("positive") == std::string::npos ? -2.0F : 0.5F, 2.0F);
   std::uniform_int_distribution<int> whole(-2, 5);
+  const bool is_whole = name.find("whole") != std::string::npos;
   Tensor out = Tensor::zeros(type, shape);
   for (int64_t i = 0; i < out.size(); ++i) {
     switch (type) {
-      case DataType::f32: out.mutable_data<float>()[i] = real(random); break;
+      case DataType::f32:
+        out.mutable_data<float>()[i] = is_whole ? std::ceil(real(random)) : real(random);
+        break;
       case DataType::f16: out.mutable_data<Half>()[i] = Half(real(random)); break;
       case DataType::i64: out.mutable_data<int64_t>()[i] = whole(random); break;
       case DataType::i32: out.mutable_data<int32_t>()[i] = whole(random); break;
+      case DataType::u8: out.mutable_data<uint8_t>()[i] = static_cast<uint8_t>(whole(random) + 2); break;
       case DataType::boolean: out.mutable_data<bool>()[i] = whole(random) > 1; break;
       default: throw Error("test", "no random items of type " + std::string(name_of(type)));
     }
@@ -46,7 +51,8 @@ Tensor random_tensor(DataType type, const Shape& shape, const std::string& name)
   return out;
 }
 
-// A text with a tensor for each `variable`: integers for variable<integer>, booleans for variable<logical>.
+// A text with a tensor for each `variable`: integers for variable<integer>, booleans for variable<logical>,
+// bytes from 0 to 7 for those that are called `codes`.
 Graph load(const std::filesystem::path& path) {
   PrintedGraph printed;
   printed.text = text_of(path);
@@ -64,6 +70,7 @@ Graph load(const std::filesystem::path& path) {
     const std::string type = (*it)[1].str(), label = (*it)[3].str();
     const DataType dtype = type == "<integer>"   ? DataType::i64
                            : type == "<logical>" ? DataType::boolean
+                           : label == "codes"    ? DataType::u8
                                                  : DataType::f32;
     printed.tensors.emplace_back(label, random_tensor(dtype, shape, label));
   }
