@@ -106,7 +106,7 @@ nlohmann::ordered_json json_of(const Operation& op) {
           {"dialects", op.dialects},
           {"made_of", op.made_of},
           {"types", op.types()},
-          {"tuned", op.row != nullptr && op.row->lower != nullptr},
+          {"tuned", !op.tuned().empty()},
           {"tuned_types", op.tuned()},
           {"stateful", op.row != nullptr && op.row->stateful},
           {"elementwise", op.row != nullptr && op.row->elementwise},
