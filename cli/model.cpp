@@ -1,6 +1,8 @@
 #include "cli/model.h"
 
+#include <link.h>
 #include <malloc.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -43,6 +45,29 @@ std::string isa_list() {
                                                        ? ": there is no instruction set called `" + name + "`"
                                                        : ": this machine cannot run `" + name + "`"))
                                  .note("this machine runs: " + isa_list())};
+}
+
+// Parser, rewrites and planner are half of the program's text, and no run needs them. Pages of text come back
+// from the file's cache when somebody calls what is in them; until then they are not the process's memory.
+// Not in builds to debug: breakpoints would go, too.
+void forget_text() {
+#if defined(__GLIBC__) && defined(NDEBUG)
+  dl_iterate_phdr(
+      [](dl_phdr_info* object, size_t, void*) {
+        const auto page = static_cast<uintptr_t>(sysconf(_SC_PAGESIZE));
+        for (int i = 0; i < object->dlpi_phnum; ++i) {
+          const auto& segment = object->dlpi_phdr[i];
+          if (segment.p_type != PT_LOAD || (segment.p_flags & PF_X) == 0 || (segment.p_flags & PF_W) != 0)
+            continue;
+          const uintptr_t begin = object->dlpi_addr + segment.p_vaddr,
+                          first = (begin + page - 1) / page * page,
+                          last = (begin + segment.p_memsz) / page * page;
+          if (first < last) madvise(reinterpret_cast<void*>(first), last - first, MADV_DONTNEED);
+        }
+        return 0;
+      },
+      nullptr);
+#endif
 }
 
 // Whether `name` stands in the text as a word of its own.
@@ -208,10 +233,12 @@ std::shared_ptr<const CompiledModel> load_model(const Options& options) {
     Dialect dialect = Dialect::automatic;
     Graph graph = load_typed_graph(*archive, options, &dialect);
     archive.reset();  // so that weights go as they are packed
+    forget_text();
     auto model = compile_graph(std::move(graph), compile, dialect);
 #ifdef __GLIBC__
     malloc_trim(0);  // what loading left between the weights
 #endif
+    forget_text();
     return model;
   });
 }
