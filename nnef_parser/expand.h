@@ -95,7 +95,7 @@ class Sink {
 struct ExpandLimits {
   int calls = 256;               // nesting of fragment calls
   int evaluations = 2000;        // nesting of everything: bounds the use of the stack
-  size_t invocations = 200'000;  // primitive operations handed to the sink
+  size_t invocations = 150'000;  // primitive operations handed to the sink
   size_t steps = 20'000'000;     // expressions evaluated
   size_t items = 1'000'000;  // of an array, characters of a string, made by an expression (not written out)
 };

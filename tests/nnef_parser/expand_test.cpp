@@ -262,7 +262,7 @@ TEST_CASE("expansion ends", "[expand]") {
                 std::to_string(i - 1) + "(f" + std::to_string(i - 1) + "(a)); }";
   }
   const std::string error = error_of(doubling + graph + "f40(x); }");
-  CHECK(error.find("expansion-limit: the document expands to more than 200000 operations") == 0);
+  CHECK(error.find("expansion-limit: the document expands to more than 150000 operations") == 0);
   CHECK(error.find("in fragment `f40` called at") != std::string::npos);
   // Deep evaluation is bounded before the stack is.
   std::string nested = "v";
