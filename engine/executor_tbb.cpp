@@ -125,8 +125,10 @@ class Pool {
   void serve() {
     uint32_t served = 0;  // the last call that this worker took part in
     int turns = 0;
-    while (held_.load(std::memory_order_acquire)) {
+    for (;;) {
+      // Before the look at held_: the end of the hold counts, too, so that nobody sleeps through it.
       const uint32_t call = calls_.load();
+      if (!held_.load(std::memory_order_acquire)) return;
       if (call % 2 == 1 && call != served) {
         inside_.fetch_add(1);
         if (calls_.load() == call) work();  // else it ended meanwhile
