@@ -3,6 +3,7 @@
 #include <cassert>
 
 #include "kernels/choose.h"
+#include "kernels/matmul/decoded.h"
 #include "kernels/matmul/matmul.h"
 #include "kernels/move/move.h"
 
@@ -49,24 +50,8 @@ void multiply_widened(const HalfArgs& a, std::byte* workspace, IsaFeatures featu
                 features);
       }
       pack_b_f32(depths, columns, floats, 1, depths, packed, product);
-      MatmulArgs g;
-      g.m = a.row_end - a.row_begin;
-      g.n = columns;
-      g.k = depths;
-      g.a = a.x + a.row_begin * a.x_row_stride + depth;
-      g.a_row_stride = a.x_row_stride;
-      g.packed_b = packed;
-      g.c = a.c + a.row_begin * a.c_row_stride + column;
-      g.c_row_stride = a.c_row_stride;
-      g.accumulate = depth > 0;
-      if (depth + depths == a.k) {
-        g.epilogue = a.epilogue;
-        if (a.epilogue.bias_axis == BiasAxis::column) g.epilogue.bias += column;
-        if (a.epilogue.bias_axis == BiasAxis::row) g.epilogue.bias += a.row_begin;
-        if (a.epilogue.residual != nullptr)
-          g.epilogue.residual += a.row_begin * a.epilogue.residual_row_stride + column;
-      }
-      matmul_f32(g, workspace + 2 * window_bytes(step), product);
+      matmul_f32(window_product(a, column, columns, depth, depths, packed),
+                 workspace + 2 * window_bytes(step), product);
     }
   }
 }

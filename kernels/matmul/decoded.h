@@ -44,6 +44,31 @@ struct DecodedPlace {
   int64_t depth_stride = 0, group = kDecodedPanel, group_stride = 0;
 };
 
+// The product of the rows of `a` (a struct with the members of Q40Args) and a window of its weights that lies
+// packed: `columns` from `column` on, `depths` from `depth` on. What `a` has behind the product comes with
+// the last depths.
+template <class Args>
+MatmulArgs window_product(const Args& a, int64_t column, int64_t columns, int64_t depth, int64_t depths,
+                          const float* packed) {
+  MatmulArgs g;
+  g.m = a.row_end - a.row_begin;
+  g.n = columns;
+  g.k = depths;
+  g.a = a.x + a.row_begin * a.x_row_stride + depth;
+  g.a_row_stride = a.x_row_stride;
+  g.packed_b = packed;
+  g.c = a.c + a.row_begin * a.c_row_stride + column;
+  g.c_row_stride = a.c_row_stride;
+  g.accumulate = depth > 0;
+  if (depth + depths < a.k) return g;
+  g.epilogue = a.epilogue;
+  if (a.epilogue.bias_axis == BiasAxis::column) g.epilogue.bias += column;
+  if (a.epilogue.bias_axis == BiasAxis::row) g.epilogue.bias += a.row_begin;
+  if (a.epilogue.residual != nullptr)
+    g.epilogue.residual += a.row_begin * a.epilogue.residual_row_stride + column;
+  return g;
+}
+
 // The window of `a` (a struct with the members of Q40Args). decode(column, depth, depths, place) writes
 // `depths` depths of one panel of 32 columns; `depth` is a multiple of 32.
 template <class Args, class Decode>
@@ -68,26 +93,9 @@ void multiply_decoded(const Args& a, std::byte* workspace, IsaFeatures features,
         place.dst = floats + (panels ? j * depths : j);
         decode(column + j, depth, depths, place);
       }
-      MatmulArgs g;
-      g.m = a.row_end - a.row_begin;
-      g.n = columns;
-      g.k = depths;
-      g.a = a.x + a.row_begin * a.x_row_stride + depth;
-      g.a_row_stride = a.x_row_stride;
       if (!panels) pack_b_f32(depths, columns, floats, padded, 1, packed, product);
-      g.packed_b = packed;
+      MatmulArgs g = window_product(a, column, columns, depth, depths, packed);
       g.wide_tail = panels;
-      g.c = a.c + a.row_begin * a.c_row_stride + column;
-      g.c_row_stride = a.c_row_stride;
-      g.accumulate = depth > 0;
-      if (depth + depths == a.k) {
-        g.epilogue = a.epilogue;
-        if (a.epilogue.bias_axis == BiasAxis::column) g.epilogue.bias += column;
-        if (a.epilogue.bias_axis == BiasAxis::row) g.epilogue.bias += a.row_begin;
-        if (a.epilogue.residual != nullptr) {
-          g.epilogue.residual += a.row_begin * a.epilogue.residual_row_stride + column;
-        }
-      }
       matmul_f32(g, rest, product);
     }
   }
