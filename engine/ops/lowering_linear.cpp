@@ -328,16 +328,7 @@ bool half_product(PlanBuilder& b, const Graph& graph, uint32_t index, bool trans
   MatmulHalfParameters p;
   p.epilogue = epilogue;
   std::vector<uint32_t> inputs{b.value_of(node.inputs[0]), 0};
-  if (bias) {
-    const auto value = bias_value(b, graph, *bias, n);
-    if (!value) return false;
-    p.epilogue.has_bias = value->present ? 1 : 0;
-    if (value->present) inputs.push_back(value->value);
-  }
-  if (residual) {
-    p.epilogue.has_residual = 1;
-    inputs.push_back(b.value_of(*residual));
-  }
+  if (!epilogue_operands(b, graph, bias, residual, n, p.epilogue, inputs)) return false;
   p.n = b.size(n);
   p.k = b.size(k);
   std::string note = "matmul ";
@@ -400,16 +391,7 @@ bool product(PlanBuilder& b, const Graph& graph, uint32_t index, bool transpose_
   // Blocks that no kernel takes become f32 on the way.
   if ((!pack_left && !is_f32(graph, a)) || (!pack_right && !is_f32(graph, w))) return false;
   std::vector<uint32_t> inputs{pack_left ? 0 : b.value_of(a), pack_right ? 0 : b.value_of(w)};
-  if (bias) {
-    const auto value = bias_value(b, graph, *bias, n);
-    if (!value) return false;
-    p.epilogue.has_bias = value->present ? 1 : 0;
-    if (value->present) inputs.push_back(value->value);
-  }
-  if (residual) {
-    p.epilogue.has_residual = 1;
-    inputs.push_back(b.value_of(*residual));
-  }
+  if (!epilogue_operands(b, graph, bias, residual, n, p.epilogue, inputs)) return false;
   const std::string note = "matmul " + m.to_string() + "x" + k.to_string() + "x" + n.to_string();
   if (pack_left) {
     p.packed_a = 1;
