@@ -70,8 +70,10 @@ int main(int argc, char** argv) {
             title.c_str(), [=](benchmark::State& state) { bench_product(state, features, half, m, n, k); });
       };
       product("gemv", 1, 14336, 4096);
+      product("gemv", 1, 32000, 768);
       product("gemv_cached", 1, 768, 768);
       product("thin", 4, 14336, 4096);
+      product("thin", 7, 32000, 768);
       product("gemm", 128, 768, 768);
       product("gemm", 128, 3072, 768);
     }

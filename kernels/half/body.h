@@ -8,13 +8,18 @@ namespace nnefrun::kernels {
 namespace {
 
 constexpr int kHalfRows = 4, kHalfTile = 4;  // rows of X and of W at once
+constexpr int64_t kLine = 32;                // weights of a cache line
+constexpr int64_t kAhead = 512;              // weights that are asked for in advance; none behind W is used
 
-// kR rows of X against kC rows of W. One row of X has two sums in flight for each result.
+// kR rows of X against kC rows of W, `apart` columns from each other. One row of X has two sums in flight for
+// each result.
 template <int kR, int kC>
-NNEFRUN_INLINE void multiply_tile(const HalfTile& t, int64_t row, int64_t column) {
+NNEFRUN_INLINE void multiply_tile(const HalfTile& t, int64_t row, int64_t column, int64_t apart) {
   constexpr int kChains = kR == 1 ? 2 : 1;
+  static_assert(kLine % (kChains * kLanes) == 0);
   const float* x = t.x + row * t.x_row_stride;
   const uint16_t* w = t.w + column * t.w_row_stride;
+  const int64_t w_stride = apart * t.w_row_stride;
   V sum[kChains][kR][kC];
   NNEFRUN_UNROLL
   for (int n = 0; n < kChains; ++n) {
@@ -24,27 +29,31 @@ NNEFRUN_INLINE void multiply_tile(const HalfTile& t, int64_t row, int64_t column
       for (int q = 0; q < kC; ++q) sum[n][r][q] = vset(0.0F);
     }
   }
-  int64_t p = 0;
-  for (; p + kChains * kLanes <= t.depth; p += kChains * kLanes) {
+  const auto add = [&](int64_t p, V(&to)[kR][kC]) NNEFRUN_LAMBDA {
+    V xs[kR];
     NNEFRUN_UNROLL
-    for (int n = 0; n < kChains; ++n) {
-      V xs[kR];
+    for (int r = 0; r < kR; ++r) xs[r] = vload(x + r * t.x_row_stride + p);
+    NNEFRUN_UNROLL
+    for (int q = 0; q < kC; ++q) {
+      const V weights = load_f16(w + q * w_stride + p);
       NNEFRUN_UNROLL
-      for (int r = 0; r < kR; ++r) xs[r] = vload(x + r * t.x_row_stride + p + n * kLanes);
-      NNEFRUN_UNROLL
-      for (int q = 0; q < kC; ++q) {
-        const V weights = load_f16(w + q * t.w_row_stride + p + n * kLanes);
-        NNEFRUN_UNROLL
-        for (int r = 0; r < kR; ++r) sum[n][r][q] = vfma(xs[r], weights, sum[n][r][q]);
-      }
+      for (int r = 0; r < kR; ++r) to[r][q] = vfma(xs[r], weights, to[r][q]);
     }
+  };
+  int64_t p = 0;
+  for (; p + kLine <= t.depth; p += kLine) {
+    NNEFRUN_UNROLL
+    for (int q = 0; q < kC; ++q) __builtin_prefetch(w + q * w_stride + p + kAhead);
+    NNEFRUN_UNROLL
+    for (int64_t i = 0; i < kLine / kLanes; ++i) add(p + i * kLanes, sum[i % kChains]);
   }
-  for (; p < t.depth; p += kLanes) {
-    const int64_t left = t.depth - p < kLanes ? t.depth - p : kLanes;
+  for (; p + kLanes <= t.depth; p += kLanes) add(p, sum[0]);
+  if (p < t.depth) {
+    const int64_t left = t.depth - p;
     NNEFRUN_UNROLL
     for (int q = 0; q < kC; ++q) {
       uint16_t padded[kLanes] = {};
-      for (int64_t i = 0; i < left; ++i) padded[i] = w[q * t.w_row_stride + p + i];
+      for (int64_t i = 0; i < left; ++i) padded[i] = w[q * w_stride + p + i];
       const V weights = load_f16(padded);
       NNEFRUN_UNROLL
       for (int r = 0; r < kR; ++r) {
@@ -57,29 +66,33 @@ NNEFRUN_INLINE void multiply_tile(const HalfTile& t, int64_t row, int64_t column
     NNEFRUN_UNROLL
     for (int q = 0; q < kC; ++q) {
       const V all = kChains == 1 ? sum[0][r][q] : sum[0][r][q] + sum[kChains - 1][r][q];
-      t.c[(row + r) * t.c_row_stride + column + q] = vsum(all);
+      t.c[(row + r) * t.c_row_stride + column + q * apart] = vsum(all);
     }
   }
 }
 
-template <int kR>
-NNEFRUN_INLINE void multiply_rows(const HalfTile& t, int64_t row, int64_t rows) {
-  if (rows == kR) {
-    int64_t column = 0;
-    for (; column + kHalfTile <= t.columns; column += kHalfTile) multiply_tile<kR, kHalfTile>(t, row, column);
-    for (; column < t.columns; ++column) multiply_tile<kR, 1>(t, row, column);
-  } else if constexpr (kR > 1) {
-    multiply_rows<kR - 1>(t, row, rows);
-  }
-}
-
-void multiply(const HalfTile& t) {
+// All rows of X in chunks as equal as can be; rows of W after the first chunk come from the cache.
+template <int kC>
+void multiply_columns(const HalfTile& t, int64_t column, int64_t apart) {
   const int64_t chunks = (t.rows + kHalfRows - 1) / kHalfRows;
   for (int64_t chunk = 0, row = 0; chunk < chunks; ++chunk) {
     const int64_t rows = (t.rows - row + chunks - chunk - 1) / (chunks - chunk);
-    multiply_rows<kHalfRows>(t, row, rows);
+    switch (rows) {
+      case 1: multiply_tile<1, kC>(t, row, column, apart); break;
+      case 2: multiply_tile<2, kC>(t, row, column, apart); break;
+      case 3: multiply_tile<3, kC>(t, row, column, apart); break;
+      default: multiply_tile<kHalfRows, kC>(t, row, column, apart);
+    }
     row += rows;
   }
+}
+
+// W is read as kHalfTile streams that run from end to end of a part of it each, in pages of their own: the
+// CPU fetches ahead in all of them, and does not start anew with every row.
+void multiply(const HalfTile& t) {
+  const int64_t part = t.columns / kHalfTile;
+  for (int64_t i = 0; i < part; ++i) multiply_columns<kHalfTile>(t, i, part);
+  for (int64_t i = part * kHalfTile; i < t.columns; ++i) multiply_columns<1>(t, i, 1);
 }
 
 }  // namespace

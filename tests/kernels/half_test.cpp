@@ -1,5 +1,6 @@
 #include "kernels/half/half.h"
 
+#include <algorithm>
 #include <cmath>
 
 #include "base/half.h"
@@ -55,11 +56,14 @@ void check(IsaFeatures features, int64_t m, int64_t n, int64_t k, int style, Ran
   REQUIRE(worst <= 1);
   // Pieces add up to the whole, bit for bit.
   const std::vector<float> whole(result.data(), result.data() + result.size());
-  for (int64_t column = 0; column < n; column += kHalfColumns) {
-    g.column_begin = column, g.column_end = std::min(n, column + kHalfColumns);
-    matmul_half(g, workspace.data(), features);
+  for (const int64_t piece : {kHalfColumns, 2 * kHalfColumns}) {
+    std::fill(result.data(), result.data() + result.size(), -77.0F);
+    for (int64_t column = 0; column < n; column += piece) {
+      g.column_begin = column, g.column_end = std::min(n, column + piece);
+      matmul_half(g, workspace.data(), features);
+    }
+    REQUIRE(std::vector<float>(result.data(), result.data() + result.size()) == whole);
   }
-  REQUIRE(std::vector<float>(result.data(), result.data() + result.size()) == whole);
 }
 
 }  // namespace
@@ -71,8 +75,8 @@ TEST_CASE("products with f16 weights agree with the reference", "[kernels][half]
     REQUIRE(&choose_half(row.requires_isa) == &row);
     Random random(1);
     for (const int64_t m : {1, 2, 3, 4, 5, 7, 8, 19}) {
-      for (const int64_t n : {1, 3, 4, 33, 70}) {
-        for (const int64_t k : {0, 1, 15, 32, 100}) {
+      for (const int64_t n : {1, 3, 4, 33, 70, 135}) {
+        for (const int64_t k : {0, 1, 15, 32, 63, 100}) {
           check(row.requires_isa, m, n, k, static_cast<int>(random.whole(0, 1)), random);
         }
       }
