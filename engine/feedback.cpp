@@ -65,22 +65,25 @@ size_t FeedbackLoops::add(const std::string& result, const std::string& input, i
   loop.axis = growing_axis(to, from);
   loop.dtype = to.dtype;
   for (const Dim& extent : to.shape) loop.shape.push_back(extent.is_constant() ? extent.value() : 0);
-  if (loop.axis >= 0) loop.length = loop.shape[static_cast<size_t>(loop.axis)];
   if (model_.plan) {
     for (size_t i = 0; i < model_.plan->caches.size(); ++i) {
       const PlanCache& cache = model_.plan->caches[i];
       if (cache.input != loop.input || cache.output != loop.result) continue;
       loop.cache = i;
       loop.axis = static_cast<int>(cache.axis);
-      loop.length = loop.shape[cache.axis];
       buffers_[i] = {};
       buffers_[i].loop = loops_.size();
-      resize(i, loop.shape, std::max(capacity, loop.length), 0);
+      resize(i, loop.shape, std::max(capacity, loop.shape[cache.axis]), 0);
     }
   }
   if (!loop.cache) loop.value = Tensor::zeros(loop.dtype, loop.shape);
   loops_.push_back(std::move(loop));
   return loops_.size() - 1;
+}
+
+int64_t FeedbackLoops::length(size_t pair) const {
+  const Loop& loop = loops_[pair];
+  return loop.axis < 0 ? 0 : loop.shape[static_cast<size_t>(loop.axis)];
 }
 
 int64_t FeedbackLoops::outer(const Buffer& buffer, size_t cache) const {
@@ -112,6 +115,7 @@ void FeedbackLoops::resize(size_t cache, const Shape& shape, int64_t capacity, i
                 static_cast<size_t>(kept) * row);
   }
   buffer = std::move(next);
+  resized_ = true;
 }
 
 Tensor FeedbackLoops::dense(size_t cache, int64_t length) const {
@@ -130,21 +134,16 @@ Tensor FeedbackLoops::dense(size_t cache, int64_t length) const {
   return out;
 }
 
-Shape FeedbackLoops::shape_of(const Loop& loop) const {
-  Shape shape = loop.shape;
-  if (loop.axis >= 0) shape[static_cast<size_t>(loop.axis)] = loop.length;
-  return shape;
-}
-
 void FeedbackLoops::truncate(size_t pair, int64_t length) {
   Loop& loop = loops_[pair];
-  if (loop.axis < 0 || length < 0 || length > loop.length) {
-    throw Error("feedback-length", "a state of length " + std::to_string(loop.length) + " is not cut to " +
-                                       std::to_string(length));
+  const int64_t now = this->length(pair);
+  if (loop.axis < 0 || length < 0 || length > now) {
+    throw Error("feedback-length",
+                "a state of length " + std::to_string(now) + " is not cut to " + std::to_string(length));
   }
-  if (!loop.cache && length != loop.length)
-    loop.value = front(loop.value, static_cast<size_t>(loop.axis), length);
-  loop.length = length;
+  const auto axis = static_cast<size_t>(loop.axis);
+  if (!loop.cache && length != now) loop.value = front(loop.value, axis, length);
+  loop.shape[axis] = length;
 }
 
 void FeedbackLoops::assign(size_t pair, const Tensor& value) {
@@ -155,14 +154,13 @@ void FeedbackLoops::assign(size_t pair, const Tensor& value) {
                                      std::string(name_of(value.dtype())) + " " + to_string(value.shape()));
   }
   loop.shape = value.shape();
-  if (loop.axis >= 0) loop.length = value.shape()[static_cast<size_t>(loop.axis)];
   if (!loop.cache) {
     loop.value = value;
     return;
   }
   Buffer& buffer = buffers_[*loop.cache];
-  resize(*loop.cache, loop.shape, std::max(buffer.capacity, loop.length), 0);
-  const size_t row = inner_bytes(buffer, *loop.cache), part = row * static_cast<size_t>(loop.length);
+  resize(*loop.cache, loop.shape, std::max(buffer.capacity, length(pair)), 0);
+  const size_t row = inner_bytes(buffer, *loop.cache), part = row * static_cast<size_t>(length(pair));
   for (int64_t i = 0; part > 0 && i < outer(buffer, *loop.cache); ++i) {
     std::memcpy(buffer.bytes.data() + static_cast<size_t>(i * buffer.capacity) * row,
                 value.bytes() + static_cast<size_t>(i) * part, part);
@@ -171,7 +169,7 @@ void FeedbackLoops::assign(size_t pair, const Tensor& value) {
 
 Tensor FeedbackLoops::value(size_t pair) const {
   const Loop& loop = loops_[pair];
-  return loop.cache ? dense(*loop.cache, loop.length) : loop.value;
+  return loop.cache ? dense(*loop.cache, length(pair)) : loop.value;
 }
 
 void FeedbackLoops::reset() {
@@ -187,59 +185,94 @@ std::vector<Tensor> FeedbackLoops::arguments(const std::vector<Tensor>& given) c
   std::vector<Tensor> all = given;
   for (const Loop& loop : loops_) {
     if (loop.input >= all.size()) continue;
-    all[loop.input] =
-        loop.cache ? Tensor::wrap(loop.dtype, shape_of(loop), nullptr, buffers_[*loop.cache].bytes.data())
-                   : loop.value;
+    all[loop.input] = loop.cache
+                          ? Tensor::wrap(loop.dtype, loop.shape, nullptr, buffers_[*loop.cache].bytes.data())
+                          : loop.value;
   }
   return all;
+}
+
+void FeedbackLoops::argument_types(const std::vector<Tensor>& given, std::vector<InputType>& types) const {
+  types.clear();
+  for (const Tensor& tensor : given) types.push_back({tensor.dtype(), &tensor.shape()});
+  for (const Loop& loop : loops_) {
+    if (loop.input < types.size()) types[loop.input] = {loop.dtype, &loop.shape};
+  }
 }
 
 void FeedbackLoops::make_room(SymbolValues& symbols) {
   for (size_t i = 0; i < buffers_.size(); ++i) {
     Buffer& buffer = buffers_[i];
     const PlanCache& planned = model_.plan->caches[i];
-    Shape shape;
+    Shape& shape = wanted_;
+    shape.clear();
     for (const Dim& extent : model_.graph.fact(model_.graph.outputs[planned.output].outlet).shape)
       shape.push_back(extent.evaluate(symbols).value_or(0));
     const int64_t length = shape[planned.axis];
     int64_t past =
         *model_.graph.fact(model_.graph.inputs[planned.input]).shape[planned.axis].evaluate(symbols);
-    Shape others = shape;
-    others[planned.axis] = buffer.shape.empty() ? 0 : buffer.shape[planned.axis];
+    bool same_others = shape.size() == buffer.shape.size();
+    for (size_t axis = 0; same_others && axis < shape.size(); ++axis)
+      same_others = axis == planned.axis || shape[axis] == buffer.shape[axis];
     if (buffer.loop) {
       // Twice as much when it is full, so that a sequence grows rarely.
-      if (length > buffer.capacity || others != buffer.shape) {
+      if (length > buffer.capacity || !same_others) {
         const int64_t capacity =
             length > buffer.capacity ? std::max(length, 2 * buffer.capacity) : buffer.capacity;
-        resize(i, shape, capacity, others == buffer.shape ? past : 0);
+        resize(i, shape, capacity, same_others ? past : 0);
       }
       past = buffer.capacity;
-    } else if (buffer.capacity != length || others != buffer.shape) {
+    } else if (buffer.capacity != length || !same_others) {
       resize(i, shape, length, 0);
     }
     buffer.shape = shape;
     symbols[model_.plan->caches[i].in_pitch] = past;
     symbols[model_.plan->caches[i].out_pitch] = buffer.capacity;
   }
+  resized_ = false;
+}
+
+std::optional<SymbolValues> FeedbackLoops::when_full(const SymbolValues& symbols) const {
+  std::optional<SymbolValues> full;
+  for (size_t i = 0; i < buffers_.size(); ++i) {
+    if (!buffers_[i].loop) continue;
+    const PlanCache& planned = model_.plan->caches[i];
+    const std::string_view past =
+        model_.graph.fact(model_.graph.inputs[planned.input]).shape[planned.axis].as_symbol();
+    if (past.empty()) continue;
+    const auto now = symbols.find(past);
+    const int64_t room = buffers_[i].capacity - buffers_[i].shape[planned.axis];
+    if (now == symbols.end() || room <= 0) continue;
+    if (!full) full = symbols;
+    int64_t& most = full->find(past)->second;
+    // Of several caches that one symbol measures, the first to be full counts.
+    most = most == now->second ? now->second + room : std::min(most, now->second + room);
+  }
+  return full;
 }
 
 void FeedbackLoops::append_buffers(std::vector<const std::byte*>& data) const {
-  for (const Loop& loop : loops_) {  // where they lie now: making room may have moved them
-    if (loop.cache) data[loop.input] = buffers_[*loop.cache].bytes.data();
-  }
+  for (const Loop& loop : loops_)  // where they lie now: making room may have moved them
+    data[loop.input] = loop.cache ? buffers_[*loop.cache].bytes.data() : loop.value.bytes();
   for (const Buffer& buffer : buffers_) data.push_back(buffer.bytes.data());
 }
 
-void FeedbackLoops::advance(const std::function<Tensor(size_t)>& result) {
+void FeedbackLoops::advance(const std::function<void(size_t, Tensor&)>& copy_result) {
   for (Loop& loop : loops_) {
     if (loop.cache) {
       loop.shape = buffers_[*loop.cache].shape;
-      loop.length = loop.shape[static_cast<size_t>(loop.axis)];
     } else {
-      loop.value = result(loop.result);
+      copy_result(loop.result, loop.next);
+      std::swap(loop.value, loop.next);
       loop.shape = loop.value.shape();
-      if (loop.axis >= 0) loop.length = loop.shape[static_cast<size_t>(loop.axis)];
     }
+  }
+}
+
+void FeedbackLoops::advance(const std::vector<Tensor>& results) {
+  for (Loop& loop : loops_) {
+    loop.value = results[loop.result];
+    loop.shape = loop.value.shape();
   }
 }
 

@@ -23,8 +23,7 @@ class FeedbackLoops {
 
   // See Session::feedback. Returns the number of the pair.
   size_t add(const std::string& result, const std::string& input, int64_t capacity);
-  bool empty() const { return loops_.empty(); }
-  int64_t length(size_t pair) const { return loops_[pair].length; }
+  int64_t length(size_t pair) const;
   void truncate(size_t pair, int64_t length);
   void assign(size_t pair, const Tensor& value);
   Tensor value(size_t pair) const;
@@ -34,14 +33,23 @@ class FeedbackLoops {
 
   // The inputs of a run: those of pairs are replaced by what they hold.
   std::vector<Tensor> arguments(const std::vector<Tensor>& given) const;
+  // The same without the bytes. Allocates nothing when `types` has held the inputs of a run before.
+  void argument_types(const std::vector<Tensor>& given, std::vector<InputType>& types) const;
+  // Whether the buffers are as long along their axes as make_room() left them.
+  bool has_room() const { return !resized_; }
   // What the planned caches need under these symbols: sets their pitches and makes room.
   void make_room(SymbolValues& symbols);
-  // The buffers of the planned caches, behind the inputs and variables of a run; and in the place of the
-  // inputs that are fed from them.
+  // The symbols of a run that fills the caches which are fed back, its other sizes as in `symbols`; nullopt
+  // when no symbol says how long one is.
+  std::optional<SymbolValues> when_full(const SymbolValues& symbols) const;
+  // The bytes of pairs in the place of the inputs that they feed; behind the inputs and variables of a run
+  // the buffers of the planned caches.
   void append_buffers(std::vector<const std::byte*>& data) const;
-  // A run has succeeded: pairs hold its results. `result(i)` copies result i of the graph, other than of
-  // caches.
-  void advance(const std::function<Tensor(size_t)>& result);
+  // A run of the plan has succeeded: pairs hold its results. `copy_result(i, to)` copies result i of the
+  // graph, over what was there when it fits.
+  void advance(const std::function<void(size_t, Tensor&)>& copy_result);
+  // The same for a run by evaluation.
+  void advance(const std::vector<Tensor>& results);
   // The cache that result `output` of the graph is written to, as a dense tensor; empty for one that is fed
   // back, nullopt when it is none.
   std::optional<Tensor> cached_result(size_t output) const;
@@ -53,11 +61,10 @@ class FeedbackLoops {
   struct Loop {
     size_t result = 0, input = 0;
     int axis = -1;  // that grows; -1: none
-    int64_t length = 0;
-    Shape shape;  // of the input; [axis] is not looked at
+    Shape shape;    // of the input
     DataType dtype = DataType::f32;
     std::optional<size_t> cache;
-    Tensor value;  // without a cache
+    Tensor value, next;  // without a cache; `next` is room for the next value
   };
   // A planned cache and its bytes.
   struct Buffer {
@@ -70,11 +77,12 @@ class FeedbackLoops {
   size_t inner_bytes(const Buffer& buffer, size_t cache) const;
   void resize(size_t cache, const Shape& shape, int64_t capacity, int64_t kept);
   Tensor dense(size_t cache, int64_t length) const;
-  Shape shape_of(const Loop& loop) const;
 
   const CompiledModel& model_;
   std::vector<Loop> loops_;
   std::vector<Buffer> buffers_;
+  bool resized_ = false;
+  Shape wanted_;  // see make_room()
 };
 
 }  // namespace nnefrun

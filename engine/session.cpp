@@ -30,9 +30,14 @@ Tensor tensor_like(const View& view) {
 bool has_shape(const Tensor& tensor, const View& view) {
   return std::equal(tensor.shape().begin(), tensor.shape().end(), view.dims, view.dims + view.rank);
 }
+// Over the bytes that `copy` has when they fit.
+void copy_into(const View& view, Tensor& copy) {
+  if (copy.dtype() != view.dtype || !has_shape(copy, view)) copy = tensor_like(view);
+  if (copy.byte_size() > 0) std::memcpy(copy.mutable_bytes(), view.data, copy.byte_size());
+}
 Tensor copy_of(const View& view) {
   Tensor copy = tensor_like(view);
-  if (copy.byte_size() > 0) std::memcpy(copy.mutable_bytes(), view.data, copy.byte_size());
+  copy_into(view, copy);
   return copy;
 }
 
@@ -86,9 +91,11 @@ struct Session::State {
   Runtime runtime;
   SymbolValues symbols;
   std::vector<int64_t> symbol_values;
-  std::vector<Shape> bound_shapes;  // of the inputs of the last bind
+  std::vector<InputType> input_types;
+  bool is_bound = false;
+  std::vector<Shape> bound_shapes;  // of the inputs of the last bind, when is_bound
+  bool capacity_reserved = false;   // see reserve_capacity()
   std::vector<const std::byte*> input_data;
-  std::vector<Tensor> fed;  // see arguments()
   std::exception_ptr failure;
   std::function<void(const Node&, uint32_t, const Tensor&)> observer;
   std::vector<StepProfile>* profile = nullptr;
@@ -189,32 +196,54 @@ struct Session::State {
   }
 
   // Symbols from the inputs, then sizes and memory; nothing to do while the shapes stay.
-  void bind(const std::vector<Tensor>& inputs) {
-    bool same = bound_shapes.size() == inputs.size() && !inputs.empty();
-    for (size_t i = 0; same && i < inputs.size(); ++i) {
-      same =
-          inputs[i].shape() == bound_shapes[i] && inputs[i].dtype() == graph().fact(graph().inputs[i]).dtype;
+  void bind(const std::vector<Tensor>& given) {
+    loops.argument_types(given, input_types);
+    bool same = is_bound && loops.has_room() && bound_shapes.size() == input_types.size() && !given.empty();
+    for (size_t i = 0; same && i < input_types.size(); ++i) {
+      same = *input_types[i].shape == bound_shapes[i] &&
+             input_types[i].dtype == graph().fact(graph().inputs[i]).dtype;
     }
     if (same) return;
-    bound_shapes.clear();
-    symbols.clear();
-    bind_symbols(graph(), inputs, symbols);
+    const bool again = std::exchange(is_bound, false);
+    if (!again || !rebind_symbols(graph(), input_types, symbols)) {
+      symbols.clear();
+      bind_symbols(graph(), input_types, symbols);
+    }
+    const size_t cache_bytes = loops.byte_size();
     loops.make_room(symbols);
+    if (loops.byte_size() != cache_bytes) capacity_reserved = false;
     if (loops.byte_size() > options.memory_limit) {
       throw Error("memory-limit", "caches need " + std::to_string(loops.byte_size()) +
                                       " bytes, the limit is " + std::to_string(options.memory_limit));
     }
+    if (again && !capacity_reserved) reserve_capacity();
+    check(runtime.bind(values_of(symbols)));
+    bound_shapes.resize(input_types.size());
+    for (size_t i = 0; i < input_types.size(); ++i) bound_shapes[i] = *input_types[i].shape;
+    is_bound = true;
+  }
+
+  // The plan's symbols in its order, until the next call.
+  const int64_t* values_of(const SymbolValues& known) {
     symbol_values.clear();
     for (const auto& symbol : model->plan->symbols) {
-      const auto it = symbols.find(symbol);
-      if (it == symbols.end()) {
+      const auto it = known.find(symbol);
+      if (it == known.end()) {
         throw Error("symbol-unknown", "the inputs do not determine the value of symbol `" + symbol + "`")
             .note("give it with --set " + symbol + "=VALUE");
       }
       symbol_values.push_back(it->second);
     }
-    check(runtime.bind(symbol_values.data()));
-    for (const Tensor& input : inputs) bound_shapes.push_back(input.shape());
+    return symbol_values.data();
+  }
+
+  // The arena for runs of these sizes until the caches that are fed back are full. Not at the first binding:
+  // a prompt that is never as long again need not have room for a full cache. Where it cannot be had, what
+  // the runs need is made as they come.
+  void reserve_capacity() {
+    capacity_reserved = true;
+    const auto full = loops.when_full(symbols);
+    if (full) static_cast<void>(runtime.reserve(values_of(*full)));
   }
 
   // New values of variables take effect when nobody reads results of the last run any more.
@@ -224,16 +253,12 @@ struct Session::State {
     has_pending = false;
   }
 
-  // The tensors that a run takes, where pairs of feedback() replace some.
-  const std::vector<Tensor>& arguments(const std::vector<Tensor>& given) {
-    if (loops.empty()) return given;
-    fed = loops.arguments(given);
-    return fed;
-  }
-
-  Tensor result_copy(size_t index) const {
-    const auto cached = loops.cached_result(index);
-    return cached ? *cached : copy_of(runtime.output(static_cast<uint32_t>(index)));
+  void copy_result(size_t index, Tensor& copy) const {
+    if (auto cached = loops.cached_result(index)) {
+      copy = std::move(*cached);
+    } else {
+      copy_into(runtime.output(static_cast<uint32_t>(index)), copy);
+    }
   }
 
   // Variables whose extents are symbols get them in the first run, and have them from then on. Then they get
@@ -256,27 +281,24 @@ struct Session::State {
 
   void run_plan(const std::vector<Tensor>& given) {
     commit_updates();
-    const std::vector<Tensor>& inputs = arguments(given);
-    bind(inputs);
+    bind(given);
     size_variables();
     input_data.clear();
-    for (const Tensor& input : inputs) input_data.push_back(input.bytes());
+    for (const Tensor& input : given) input_data.push_back(input.bytes());
     for (const auto& variable : variables) input_data.push_back(variable.second.bytes());
     loops.append_buffers(input_data);
     check(runtime.run(input_data.data()));
-    if (!loops.empty()) loops.advance([&](size_t result) { return result_copy(result); });
+    loops.advance([this](size_t result, Tensor& copy) { copy_result(result, copy); });
     for (size_t i = 0; i < variables.size(); ++i) {
       const View& next = runtime.output(static_cast<uint32_t>(graph().outputs.size() + i));
       if (pending.size() == i) pending.push_back(tensor_like(next));
-      if (!has_shape(pending[i], next)) pending[i] = tensor_like(next);
-      if (pending[i].byte_size() > 0)
-        std::memcpy(pending[i].mutable_bytes(), next.data, pending[i].byte_size());
+      copy_into(next, pending[i]);
     }
     has_pending = true;
   }
 
   std::vector<Tensor> run_graph(const std::vector<Tensor>& given) {
-    const std::vector<Tensor>& inputs = arguments(given);
+    const std::vector<Tensor> inputs = loops.arguments(given);
     InterpreterOptions interpreter;
     auto last = Clock::now();
     interpreter.observe = [&](const Node& node, uint32_t result, const Tensor& value) {
@@ -290,7 +312,7 @@ struct Session::State {
       profile->push_back(std::move(step));
     };
     std::vector<Tensor> results = interpret(graph(), inputs, {}, graph_state, interpreter);
-    if (!loops.empty()) loops.advance([&](size_t result) { return results[result]; });
+    loops.advance(results);
     return results;
   }
 
@@ -351,7 +373,8 @@ std::vector<Tensor> Session::run(const std::vector<Tensor>& inputs) {
   if (!state_->model->plan) return state_->run_graph(inputs);
   state_->run_plan(inputs);
   std::vector<Tensor> results;
-  for (uint32_t i = 0; i < state_->graph().outputs.size(); ++i) results.push_back(state_->result_copy(i));
+  for (uint32_t i = 0; i < state_->graph().outputs.size(); ++i)
+    state_->copy_result(i, results.emplace_back());
   return results;
 }
 
@@ -364,12 +387,12 @@ void Session::run_in_place(const std::vector<Tensor>& inputs) {
 }
 
 void Session::prepare(const std::vector<Tensor>& inputs) {
-  if (state_->model->plan) state_->bind(state_->arguments(inputs));
+  if (state_->model->plan) state_->bind(inputs);
 }
 
 Feedback Session::feedback(const std::string& result, const std::string& input, int64_t capacity) {
   const size_t pair = state_->loops.add(result, input, capacity);
-  state_->bound_shapes.clear();
+  state_->is_bound = false;
   return Feedback(&state_->loops, pair);
 }
 int64_t Feedback::length() const { return loops_->length(pair_); }
@@ -382,7 +405,7 @@ void Session::reset() {
   state_->graph_state = {};
   state_->reset_variables();
   state_->loops.reset();
-  state_->bound_shapes.clear();
+  state_->is_bound = false;
 }
 
 void Session::observe(std::function<void(const Node&, uint32_t, const Tensor&)> callback) {

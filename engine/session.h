@@ -80,7 +80,9 @@ class Session {
   // extent) before the first run, or what Feedback::assign says. What callers hand in for that input is not
   // looked at. A planned cache (concat([input, new], axis) that is a result, nothing else reading the input)
   // has `capacity` places along its axis and is appended to in place; when it is full, it grows to twice as
-  // much. run() then returns an empty tensor for it, so that nothing is copied; Feedback::value has it.
+  // much. run() then returns an empty tensor for it, so that nothing is copied; Feedback::value has it. From
+  // the second binding on, memory is there for runs of the same other sizes until the cache is full: they
+  // allocate nothing.
   // Throws Error[feedback-unknown | input-unknown | feedback-type | input-repeated].
   Feedback feedback(const std::string& result, const std::string& input, int64_t capacity = 0);
   // Forgets all state: the next run is the first again. Pairs of feedback() stay, empty.

@@ -355,33 +355,28 @@ std::optional<int64_t> evaluate_atom(const Atom& atom, const Lookup& symbols) {
     const auto it = symbols.find(atom.name);
     return it == symbols.end() ? std::nullopt : std::optional<int64_t>(it->second);
   }
-  std::vector<int64_t> values;
-  for (const auto& operand : atom.operands) {
-    const auto value = operand.evaluate(symbols);
-    if (!value) return std::nullopt;
-    values.push_back(*value);
-  }
-  switch (atom.kind) {
-    case Dim::AtomKind::floor_div:
-    case Dim::AtomKind::ceil_div:
-      if (values[1] == 0) throw Error("division-by-zero", "`" + atom.key + "` divides by zero");
-      return atom.kind == Dim::AtomKind::floor_div ? floor_of(values[0], values[1])
-                                                   : ceil_of(values[0], values[1]);
-    case Dim::AtomKind::min: return *std::min_element(values.begin(), values.end());
-    case Dim::AtomKind::max: return *std::max_element(values.begin(), values.end());
-    default: {
-      int64_t result = 1;
-      for (const int64_t v : values) {
-        if (v == 1 || v == result) continue;
-        if (result != 1) {
-          throw Error("broadcast", "extents " + std::to_string(result) + " and " + std::to_string(v) +
+  std::optional<int64_t> result = atom.operands[0].evaluate(symbols);
+  for (size_t i = 1; result && i < atom.operands.size(); ++i) {
+    const std::optional<int64_t> next = atom.operands[i].evaluate(symbols);
+    if (!next) return std::nullopt;
+    switch (atom.kind) {
+      case Dim::AtomKind::floor_div:
+      case Dim::AtomKind::ceil_div:
+        if (*next == 0) throw Error("division-by-zero", "`" + atom.key + "` divides by zero");
+        result = atom.kind == Dim::AtomKind::floor_div ? floor_of(*result, *next) : ceil_of(*result, *next);
+        break;
+      case Dim::AtomKind::min: result = std::min(*result, *next); break;
+      case Dim::AtomKind::max: result = std::max(*result, *next); break;
+      default:
+        if (*next == 1 || *next == *result) break;
+        if (*result != 1) {
+          throw Error("broadcast", "extents " + std::to_string(*result) + " and " + std::to_string(*next) +
                                        " do not broadcast (`" + atom.key + "`)");
         }
-        result = v;
-      }
-      return result;
+        result = next;
     }
   }
+  return result;
 }
 
 }  // namespace

@@ -42,11 +42,14 @@ void bind_shape(const DimShape& declared, const Shape& actual, const std::string
 
 // Scenarios are hints for simplification (tract-opl 6.2): sizes that fit none of them are legal, so they are
 // not checked.
+bool holds(const Assertion& assertion, const SymbolValues& symbols) {
+  const auto value = assertion.expression.evaluate(symbols);
+  return !value || !assertion.scenario.empty() || (assertion.equality ? *value == 0 : *value >= 0);
+}
+
 void check_assertions(const Graph& graph, const SymbolValues& symbols) {
   for (const Assertion& assertion : graph.assertions) {
-    const auto value = assertion.expression.evaluate(symbols);
-    const bool holds = !value || (assertion.equality ? *value == 0 : *value >= 0);
-    if (holds || !assertion.scenario.empty()) continue;
+    if (holds(assertion, symbols)) continue;
     Error error("assertion", "the inputs contradict `tract_assert " + assertion.text + "`");
     for (const auto& symbol : assertion.expression.symbols()) {
       error.note("symbol `" + symbol + "` = " + std::to_string(symbols.at(symbol)));
@@ -58,6 +61,12 @@ void check_assertions(const Graph& graph, const SymbolValues& symbols) {
 }  // namespace
 
 void bind_symbols(const Graph& graph, const std::vector<Tensor>& inputs, SymbolValues& symbols) {
+  std::vector<InputType> types;
+  for (const Tensor& input : inputs) types.push_back({input.dtype(), &input.shape()});
+  bind_symbols(graph, types, symbols);
+}
+
+void bind_symbols(const Graph& graph, const std::vector<InputType>& inputs, SymbolValues& symbols) {
   if (inputs.size() != graph.inputs.size()) {
     throw Error("input-count", std::to_string(inputs.size()) + " inputs given, the graph has " +
                                    std::to_string(graph.inputs.size()));
@@ -66,20 +75,45 @@ void bind_symbols(const Graph& graph, const std::vector<Tensor>& inputs, SymbolV
   for (size_t i = 0; i < inputs.size(); ++i) {
     const Fact& fact = graph.fact(graph.inputs[i]);
     const std::string place = "input `" + graph.name_of(graph.inputs[i]) + "`";
-    if (fact.dtype != inputs[i].dtype()) {
-      throw Error("input-dtype", place + " is " + std::string(name_of(inputs[i].dtype())) + ", expected " +
+    if (fact.dtype != inputs[i].dtype) {
+      throw Error("input-dtype", place + " is " + std::string(name_of(inputs[i].dtype)) + ", expected " +
                                      std::string(name_of(fact.dtype)))
           .note("declared as " + fact.to_string());
     }
-    bind_shape(fact.shape, inputs[i].shape(), place, "input-shape", symbols, origin);
+    bind_shape(fact.shape, *inputs[i].shape, place, "input-shape", symbols, origin);
   }
   // An extent such as `min(S, 4)` is checked once the others have bound its symbols.
   for (size_t i = 0; i < inputs.size(); ++i) {
     const Fact& fact = graph.fact(graph.inputs[i]);
-    bind_shape(fact.shape, inputs[i].shape(), "input `" + graph.name_of(graph.inputs[i]) + "`", "input-shape",
+    bind_shape(fact.shape, *inputs[i].shape, "input `" + graph.name_of(graph.inputs[i]) + "`", "input-shape",
                symbols, origin);
   }
   check_assertions(graph, symbols);
+}
+
+bool rebind_symbols(const Graph& graph, const std::vector<InputType>& inputs, SymbolValues& symbols) {
+  if (inputs.size() != graph.inputs.size()) return false;
+  for (size_t i = 0; i < inputs.size(); ++i) {
+    const Fact& fact = graph.fact(graph.inputs[i]);
+    const Shape& actual = *inputs[i].shape;
+    if (fact.dtype != inputs[i].dtype || fact.shape.size() != actual.size()) return false;
+    for (size_t axis = 0; axis < actual.size(); ++axis) {
+      const std::string_view symbol = fact.shape[axis].as_symbol();
+      if (symbol.empty()) continue;
+      const auto it = symbols.find(symbol);
+      if (it == symbols.end()) return false;
+      it->second = actual[axis];
+    }
+  }
+  // A value that contradicts another extent, or that only such an extent tells, is found here.
+  for (size_t i = 0; i < inputs.size(); ++i) {
+    const DimShape& declared = graph.fact(graph.inputs[i]).shape;
+    for (size_t axis = 0; axis < declared.size(); ++axis) {
+      if (declared[axis].evaluate(symbols) != (*inputs[i].shape)[axis]) return false;
+    }
+  }
+  return std::all_of(graph.assertions.begin(), graph.assertions.end(),
+                     [&](const Assertion& assertion) { return holds(assertion, symbols); });
 }
 
 namespace {

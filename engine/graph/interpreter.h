@@ -28,6 +28,16 @@ struct InterpreterOptions {
 // naming the symbol, both values and both places.
 void bind_symbols(const Graph& graph, const std::vector<Tensor>& inputs, SymbolValues& symbols);
 
+// What binding looks at of one input.
+struct InputType {
+  DataType dtype;
+  const Shape* shape;
+};
+void bind_symbols(const Graph& graph, const std::vector<InputType>& inputs, SymbolValues& symbols);
+// The same for other extents, when `symbols` holds what an earlier bind_symbols found: allocates nothing.
+// False when it cannot tell or something is wrong: `symbols` is then of no use, and bind_symbols says.
+bool rebind_symbols(const Graph& graph, const std::vector<InputType>& inputs, SymbolValues& symbols);
+
 // Binds the symbols that states know, such as the past length of a cache. Comes after bind_symbols.
 void bind_state_symbols(const Graph& graph, const GraphState& state, SymbolValues& symbols);
 

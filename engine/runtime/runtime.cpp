@@ -267,6 +267,7 @@ void Runtime::point_views() {
 
 Status Runtime::reserve(const int64_t* symbols) {
   ready_ = false;
+  std::copy(symbols, symbols + plan_.symbol_count, symbols_);
   Status status = evaluate_sizes(symbols);
   if (status.ok()) status = shape_views();
   if (!status.ok()) return status;
@@ -360,9 +361,9 @@ Status Runtime::bind_steps() {
 Status Runtime::bind(const int64_t* symbols) {
   const bool same = ready_ && std::equal(symbols, symbols + plan_.symbol_count, symbols_);
   if (same) return {};
-  std::copy(symbols, symbols + plan_.symbol_count, symbols_);
   if (!reserved_) return reserve(symbols);
   ready_ = false;
+  std::copy(symbols, symbols + plan_.symbol_count, symbols_);
   Status status = evaluate_sizes(symbols);
   if (status.ok()) status = shape_views();
   if (!status.ok()) return status;

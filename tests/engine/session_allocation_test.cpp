@@ -5,7 +5,7 @@
 #include <new>
 
 #include "engine/graph/variable.h"
-#include "tests/engine/ops/run_plan.h"
+#include "tests/engine/cached_attention.h"
 
 namespace {
 
@@ -143,6 +143,50 @@ TEST_CASE("variables that change allocate nothing after the first run", "[sessio
     graph.updates = {{kept, next}};
     graph.outputs = {{next, "y"}};
     CHECK(allocations_later(graph, {noise({2, 3}, 1)}) == 0);
+  }
+}
+
+TEST_CASE("a cache that is fed back allocates nothing while it has room", "[session][allocation][feedback]") {
+  for (const bool other_reader : {false, true}) {
+    for (const int64_t prompt : {1, 9}) {
+      INFO("other reader: " << other_reader << ", prompt of " << prompt);
+      Session session(planned(cached_attention(other_reader)));
+      Feedback cache = session.feedback("out", "past", 64);
+      const std::vector<Tensor> first{token(0, prompt), Tensor()}, later{token(1), Tensor()};
+      session.run_in_place(first);
+      session.run_in_place(later);
+      const size_t before = allocations;
+      while (cache.length() < 64) session.run_in_place(later);
+      cache.truncate(20);  // as a search that goes back does
+      while (cache.length() < 64) session.run_in_place(later);
+      CHECK(allocations == before);
+      session.run_in_place(later);  // full: twice as many places, and memory for them
+      session.run_in_place(later);
+      const size_t grown = allocations;
+      CHECK(grown > before);
+      while (cache.length() < 128) session.run_in_place(later);
+      CHECK(allocations == grown);
+    }
+  }
+}
+
+TEST_CASE("states that are fed back allocate nothing after the first runs",
+          "[session][allocation][feedback]") {
+  for (const bool is_symbolic : {false, true}) {
+    INFO("symbolic: " << is_symbolic);
+    const Dim rows = is_symbolic ? Dim::symbol("B") : Dim(2);
+    Graph graph;
+    const Outlet x = graph.add_external(fact_of(DataType::f32, {rows, 3}), "x");
+    const Outlet h = graph.add_external(fact_of(DataType::f32, {rows, 3}), "h");
+    graph.outputs = {{graph.add("tanh", {graph.add("add", {x, h})}), "next"}};
+    Session session(planned(graph));
+    Feedback state = session.feedback("next", "h");
+    state.assign(noise({2, 3}, 2));
+    const std::vector<Tensor> inputs{noise({2, 3}, 1), Tensor()};
+    for (int run = 0; run < 2; ++run) session.run_in_place(inputs);
+    const size_t before = allocations;
+    for (int run = 0; run < 4; ++run) session.run_in_place(inputs);
+    CHECK(allocations == before);
   }
 }
 

@@ -1,33 +1,17 @@
 // Session::feedback: results that are the next run's inputs, in place where they can be.
 #include <cstring>
 
-#include "tests/engine/ops/run_plan.h"
+#include "tests/engine/cached_attention.h"
 
 using namespace nnefrun;
 
 namespace {
-
-const Dim kPast = Dim::symbol("P"), kNew = Dim::symbol("S");
-
-// Attention over a cache: out = concat([past, new]), y = attention(new, out, out).
-Graph cached_attention(bool with_other_reader = false) {
-  Graph graph;
-  const Outlet added = graph.add_external(fact_of(DataType::f32, {1, 2, kNew, 4}), "new");
-  const Outlet past = graph.add_external(fact_of(DataType::f32, {1, 2, kPast, 4}), "past");
-  const Outlet out = graph.add(find_op("concat"), {past, added}, {2}, {Attribute(int64_t{2})});
-  const Outlet y = graph.add(find_op("tract_transformers_sdpa"), {added, out, out}, {1, 1, 1, 0}, {});
-  graph.outputs = {{y, "y"}, {out, "out"}};
-  if (with_other_reader) graph.outputs.push_back({graph.add("neg", {out}), "z"});
-  return graph;
-}
 
 void require_same(const Tensor& a, const Tensor& b) {
   REQUIRE(a.dtype() == b.dtype());
   REQUIRE(a.shape() == b.shape());
   REQUIRE((a.byte_size() == 0 || std::memcmp(a.bytes(), b.bytes(), a.byte_size()) == 0));
 }
-
-Tensor token(int step, int64_t count = 1) { return noise({1, 2, count, 4}, step + 1); }
 
 }  // namespace
 
