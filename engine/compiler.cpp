@@ -94,6 +94,7 @@ Graph rewritten(Graph graph, Stage stage, const CompileOptions& options, Rewrite
   // What nothing reads goes first, so that no rule looks at it.
   pass("dead-nodes", [](Graph g, int64_t*) { return without_dead_nodes(std::move(g)); });
   pass("common-subexpressions", [](Graph g, int64_t* n) { return without_repetitions(std::move(g), n); });
+  pass("blocks-as-groups", [](Graph g, int64_t* n) { return with_blocks_as_groups(std::move(g), n); });
   // Weights that are computed from codes are recognised before constants are folded.
   pass("pack-groups", [&](Graph g, int64_t* n) {
     g = apply_rewrites(std::move(g), pack_rewrites(), rewrite, n);

@@ -1,6 +1,7 @@
 #include "engine/plan/builder.h"
 
 #include <algorithm>
+#include <set>
 
 #include "engine/plan/constant_pool.h"
 #include "engine/runtime/step_parameters.h"
@@ -40,6 +41,10 @@ std::string unplannable(const Graph& graph) {
       }
     }
   }
+  for (const GraphOutput& output : graph.outputs) {
+    if (is_block_quantized(graph.fact(output.outlet).dtype))
+      return "result `" + output.name + "` is in blocks";
+  }
   return {};
 }
 
@@ -67,7 +72,10 @@ PlanView Plan::view() const {
 
 size_t Plan::constant_bytes() const {
   size_t bytes = 0;
-  for (const Tensor& constant : constants) bytes += constant.byte_size();
+  std::set<const std::byte*> counted;  // equal ones share memory
+  for (const Tensor& constant : constants) {
+    if (counted.insert(constant.bytes()).second) bytes += constant.byte_size();
+  }
   for (const auto& body : bodies) bytes += body->constant_bytes();
   return bytes;
 }

@@ -52,6 +52,22 @@ std::optional<double> RewriteContext::scalar(Outlet outlet) const {
   return value->as_double(0);
 }
 
+Graph empty_like(const Graph& graph) {
+  Graph out;
+  out.name = graph.name;
+  out.symbols = graph.symbols;
+  out.assertions = graph.assertions;
+  out.properties = graph.properties;
+  return out;
+}
+
+void copy_interface(const Graph& graph, const std::vector<uint32_t>& moved, Graph& out) {
+  const auto map = [&](Outlet outlet) { return Outlet{moved[outlet.node], outlet.result}; };
+  for (const Outlet& input : graph.inputs) out.inputs.push_back(map(input));
+  for (const GraphOutput& output : graph.outputs) out.outputs.push_back({map(output.outlet), output.name});
+  for (const auto& update : graph.updates) out.updates.emplace_back(map(update.first), map(update.second));
+}
+
 namespace {
 
 // Builds the rewritten graph node by node: everything a node depends on has been rewritten before it is
@@ -246,24 +262,6 @@ class Sweep {
   std::map<std::string_view, std::vector<const Rewrite*>> by_op_;
   std::vector<const Rewrite*> general_;
 };
-
-// Everything of a graph but its nodes and what names them.
-Graph empty_like(const Graph& graph) {
-  Graph out;
-  out.name = graph.name;
-  out.symbols = graph.symbols;
-  out.assertions = graph.assertions;
-  out.properties = graph.properties;
-  return out;
-}
-
-// The interface and the updates of `graph`, whose nodes are in `out` under new indices.
-void copy_interface(const Graph& graph, const std::vector<uint32_t>& moved, Graph& out) {
-  const auto map = [&](Outlet outlet) { return Outlet{moved[outlet.node], outlet.result}; };
-  for (const Outlet& input : graph.inputs) out.inputs.push_back(map(input));
-  for (const GraphOutput& output : graph.outputs) out.outputs.push_back({map(output.outlet), output.name});
-  for (const auto& update : graph.updates) out.updates.emplace_back(map(update.first), map(update.second));
-}
 
 // What keeps a state is not kept for its sake when something else does its work.
 Graph without_replaced(Graph graph, const std::set<uint32_t>& replaced) {

@@ -36,13 +36,9 @@ bool is_arithmetic_in_halves(const Graph& graph, const Node& node) {
 
 class Widened {
  public:
-  explicit Widened(const Graph& from) : from_(from) {}
+  explicit Widened(const Graph& from) : from_(from), out_(empty_like(from)) {}
 
   Graph run(int64_t* applied) {
-    out_.name = from_.name;
-    out_.symbols = from_.symbols;
-    out_.assertions = from_.assertions;
-    out_.properties = from_.properties;
     for (const Node& node : from_.nodes()) {
       std::vector<Outlet> inputs;
       for (const Outlet& input : node.inputs) inputs.push_back(moved(input));
@@ -52,11 +48,7 @@ class Widened {
       }
       moved_.push_back(out_.add_copy(node, std::move(inputs)).node);
     }
-    for (const Outlet& input : from_.inputs) out_.inputs.push_back(moved(input));
-    for (const GraphOutput& output : from_.outputs)
-      out_.outputs.push_back({moved(output.outlet), output.name});
-    for (const auto& update : from_.updates)
-      out_.updates.emplace_back(moved(update.first), moved(update.second));
+    copy_interface(from_, moved_, out_);
     return std::move(out_);
   }
 

@@ -124,11 +124,20 @@ struct RewriteOptions {
 Graph apply_rewrites(Graph graph, const std::vector<const Rewrite*>& rewrites, RewriteOptions& options,
                      int64_t* applied);
 
+// For a graph that is built anew from another: everything but its nodes and what names them, and, once they
+// are there under new indices, its inputs, outputs and updates. `moved`: of each old node, the new one.
+Graph empty_like(const Graph& graph);
+void copy_interface(const Graph& graph, const std::vector<uint32_t>& moved, Graph& out);
+
 // The graph with the bodies of its loops and sub-models replaced by what `rewrite` makes of them.
 Graph with_rewritten_bodies(const Graph& graph, const std::function<Graph(Graph)>& rewrite);
 
 // Equal nodes become one (common sub-expressions); named "common-subexpressions" in --disable.
 Graph without_repetitions(Graph graph, int64_t* merged);
+
+// Constants of 8-bit blocks (Q8_0, Q8_1) become weights in groups, for the readers that keep their type with
+// them; named "blocks-as-groups" in --disable. `applied` counts the readers.
+Graph with_blocks_as_groups(Graph graph, int64_t* applied);
 
 // Arithmetic in f16 becomes arithmetic in f32 between casts where steps know f32 only; named "f16-in-f32" in
 // --disable. `applied` counts the nodes.

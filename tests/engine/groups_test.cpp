@@ -3,7 +3,9 @@
 #include <cmath>
 #include <random>
 
+#include "engine/ops/support.h"
 #include "engine/session.h"
+#include "quant/tensors.h"
 #include "tests/engine/ops/run_plan.h"
 
 using namespace nnefrun;
@@ -193,6 +195,67 @@ TEST_CASE("two codes of 4 bits in a byte, taken apart by arithmetic", "[groups]"
   const auto model = agreed(t.graph("x", "y"), {real({2, 64})}, &notes);
   REQUIRE(steps_of(*model, StepKind::matmul_groups) == 1);
   REQUIRE(notes.empty());
+}
+
+TEST_CASE("blocks of 8 bits stay packed", "[groups]") {
+  for (const DataType blocks : {DataType::q8_0, DataType::q8_1}) {
+    for (const int64_t m : {1, 3, 17}) {
+      Text t;
+      t.body += external("x", {m, 96});
+      t.add("w", quantize_blocks(real({37, 96}), blocks));
+      t.add("bias", real({1, 37}));
+      t.line("p = linear(x, w, bias);");
+      t.line("y = relu(p);");
+      const auto model = agreed(t.graph("x", "y"), {real({m, 96})});
+      REQUIRE(steps_of(*model, StepKind::matmul_groups) == 1);
+      REQUIRE(model->plan->steps.size() == 1);
+      // codes of whole panels of 32 rows, scales in f16, the bias
+      REQUIRE(model->plan->constant_bytes() <= 64 * (96 + 2 * 3) + 37 * 4 + 64);
+    }
+  }
+  // between f16, and across the blocks
+  Text half;
+  half.body += external("x", {3, 64}, "f16");
+  half.add("w", quantize_blocks(real({20, 64}), DataType::q8_0));
+  half.add("v", quantize_blocks(real({20, 32}), DataType::q8_0));
+  half.line("h = matmul(x, w, transposeB = true);");
+  half.line("f = tract_core_cast(h, to = 'f32');");
+  half.line("y = matmul(f, v);");
+  std::vector<std::string> notes;
+  auto model = agreed(half.graph("x", "h, y"), {cast_items(real({3, 64}), DataType::f16)}, &notes);
+  REQUIRE(steps_of(*model, StepKind::matmul_groups) == 1);
+  REQUIRE(steps_of(*model, StepKind::evaluate) == 0);
+  REQUIRE(notes.size() == 1);
+  REQUIRE(notes[0].find("weights `v`") == 0);
+  REQUIRE(notes[0].find("groups along the depth have 1 codes") != std::string::npos);
+}
+
+TEST_CASE("an embedding in blocks of 8 bits and the head that is tied to it share memory", "[groups]") {
+  for (const char* type : {"f32", "f16"}) {
+    Text t;
+    t.body += external("i", {1, 4}, "i64") + external("x", {1, 4, 64});
+    t.add("w", quantize_blocks(real({320, 64}), DataType::q8_0));
+    t.line("e = tract_core_gather(w, i, axis = 0, datum_type = '" + std::string(type) + "');");
+    t.line("u = unsqueeze(w, axes = [0]);");
+    t.line("y = matmul(x, u, transposeB = true);");
+    const auto model =
+        agreed(t.graph("i, x", "e, y"), {Tensor::of<int64_t>({1, 4}, {0, 319, -1, 7}), real({1, 4, 64})});
+    REQUIRE(steps_of(*model, StepKind::matmul_groups) == 1);
+    REQUIRE(steps_of(*model, StepKind::gather_groups) == 1);
+    REQUIRE(steps_of(*model, StepKind::evaluate) == 0);
+    REQUIRE(model->plan->constant_bytes() <= 320 * 64 + 2 * 320 * 2 * 2 + 64);
+  }
+}
+
+TEST_CASE("blocks that somebody must have as blocks are there as both", "[groups]") {
+  Text t;
+  t.body += external("x", {2, 32});
+  t.add("w", quantize_blocks(real({16, 32}), DataType::q8_0));
+  t.line("y = matmul(x, w, transposeB = true);");
+  Session session(compile_graph(t.graph("x", "y, w"), {}));
+  const auto got = session.run({real({2, 32})});
+  REQUIRE(got[0].dtype() == DataType::f32);
+  REQUIRE(got[1].identical(t.printed.tensors[0].second));
 }
 
 TEST_CASE("what cannot stay packed is computed once, and said", "[groups]") {

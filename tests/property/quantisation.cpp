@@ -1,6 +1,7 @@
 // Codes with a scale: products, softmax, functions that round to a grid.
 #include <cstdio>
 
+#include "quant/tensors.h"
 #include "tests/property/generators.h"
 
 namespace nnefrun::property {
@@ -326,7 +327,29 @@ void dequantize_groups(Draw& d, std::string_view op) {
   d.follow(d.call("matmul", {{"A", x}, {"B", weights}}, {{"transposeB", !across}}));
 }
 
+// Weights in blocks of 8-bit codes, and what reads them.
+void blocks_of_bytes(Draw& d, std::string_view) {
+  d.inexact(64, false);
+  d.regime = Regime::tame;
+  d.signed_zeros = false;
+  const int64_t n = d.between(1, 70), k = 32 * d.between(1, 3);
+  const DataType dtype = d.one_in(4) ? DataType::f16 : DataType::f32;
+  const Outlet weights = d.constant(quantize_blocks(
+      d.reals(DataType::f32, {n, k}, -1, 1), d.pick({DataType::q8_0, DataType::q8_0, DataType::q8_1})));
+  if (d.one_in(3)) {
+    const Outlet rows = d.constant(d.reals(DataType::i64, {d.between(1, 5)}, 0, static_cast<double>(n - 1)));
+    const Outlet found = d.call("tract_core_gather", {{"input", weights}, {"indices", rows}},
+                                {{"axis", 0}, {"datum_type", std::string(name_of(dtype))}});
+    if (d.one_in(2)) return d.follow(found);
+    return d.follow(d.call("matmul", {{"A", found}, {"B", weights}}, {{"transposeB", true}}));
+  }
+  const bool across = d.one_in(4);
+  const Outlet x = d.argument(dtype, {Dim(d.between(1, 20)), Dim(across ? n : k)});
+  d.follow(d.call("matmul", {{"A", x}, {"B", weights}}, {{"transposeB", !across}}));
+}
+
 constexpr Generator kGenerators[] = {
+    {"products with 8-bit blocks", blocks_of_bytes},
     {"nnefrun_dequantize_groups", dequantize_groups},
     {"nnefrun_qmatmul", qmatmul},
     {"nnefrun_qconv", qconv},
