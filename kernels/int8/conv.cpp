@@ -7,7 +7,8 @@
 namespace nnefrun::kernels {
 namespace {
 
-constexpr int64_t kBlockRows = 128;                 // pixels of one call, at most
+constexpr int64_t kMostRows = kAmxBlockRows;        // pixels of one call, at most
+constexpr int64_t kBlockRows = 128;                 // without AMX
 constexpr int64_t kBlockBytes = int64_t{1} << 18;   // of the left side of one call, widened
 constexpr int64_t kRegionBytes = int64_t{1} << 17;  // of a padded copy
 constexpr int64_t kSmallRegion = int64_t{1} << 15;  // not worth cutting
@@ -28,9 +29,12 @@ struct Cut {
   int64_t band;           // output rows of a task
   int64_t bands;          // tasks of a depth
   int64_t region[3];      // extents of the copy
+  int64_t phases;         // input rows of the copy that are `phases` apart lie beside each other
   int64_t block;          // pixels of a call
   int64_t panels, parts;
   size_t region_bytes, workspace;
+  // The place of an input row in the copy.
+  int64_t row_place(int64_t y) const { return y % phases * (region[1] / phases) + y / phases; }
   int64_t row_tasks() const { return s.batch * s.out[0] * bands; }
 };
 
@@ -62,21 +66,29 @@ Cut cut_of(const CodeConvArgs& args, const Int8Kernels& kernels) {
   c.copy_channels = c.depthwise ? c.depth : s.groups * c.depth;
   const int64_t filter_rows = (s.filter[1] - 1) * s.dilation[1] + 1;
   c.region[0] = (s.filter[0] - 1) * s.dilation[0] + 1;
-  c.region[2] = (s.out[2] - 1) * s.stride[2] + (s.filter[2] - 1) * s.dilation[2] + 1;
+  // Whole steps: so the pixels of all output rows lie on one grid.
+  c.region[2] =
+      round_up_to((s.out[2] - 1) * s.stride[2] + (s.filter[2] - 1) * s.dilation[2] + 1, s.stride[2]);
   const int64_t bytes = kernels.widens ? 2 : 1;
-  c.block = c.depthwise ? kBlockRows : smaller(kBlockRows, kBlockBytes / larger(1, c.taps * c.depth * bytes));
+  const bool tiles = kernels.rows == kAmxRows && !c.depthwise;  // they read in place and copy in blocks
+  c.block = tiles         ? kAmxBlockRows
+            : c.depthwise ? kBlockRows
+                          : smaller(kBlockRows, kBlockBytes / larger(1, c.taps * c.depth * bytes));
   c.block = larger(1, c.block / kernels.rows) * kernels.rows;
   if (c.copies) {
     const int64_t line = c.region[0] * c.region[2] * c.copy_channels;  // bytes of an input row
     const int64_t fitting = (kRegionBytes / larger(1, line) - filter_rows) / s.stride[1] + 1;
     const int64_t whole = ((s.out[1] - 1) * s.stride[1] + filter_rows) * line;
-    c.band = whole <= kSmallRegion ? s.out[1] : smaller(larger(1, fitting), ceil_of(s.out[1], 4));
+    c.band = whole <= (tiles ? kRegionBytes : kSmallRegion)
+                 ? s.out[1]
+                 : smaller(larger(1, fitting), ceil_of(s.out[1], 4));
   } else {
     c.band = ceil_of(c.block, larger(1, s.out[2]));
   }
   c.band = larger(1, smaller(c.band, s.out[1]));
   c.bands = ceil_of(s.out[1], c.band);
-  c.region[1] = (c.band - 1) * s.stride[1] + filter_rows;
+  c.phases = c.copies ? s.stride[1] : 1;
+  c.region[1] = round_up_to((c.band - 1) * s.stride[1] + filter_rows, c.phases);
   c.region_bytes =
       c.copies
           ? static_cast<size_t>(round_up_to(c.region[0] * c.region[1] * c.region[2] * c.copy_channels, 64))
@@ -123,7 +135,7 @@ void copy_region(const Cut& c, const CodeConvArgs& a, const uint8_t* x, int64_t 
   const int64_t left = smaller(larger(0, -x0), width), right = larger(left, smaller(width, s.in[2] - x0));
   for (int64_t z = 0; z < c.region[0]; ++z) {
     for (int64_t y = 0; y < height; ++y) {
-      uint8_t* row = to + (z * c.region[1] + y) * line;
+      uint8_t* row = to + (z * c.region[1] + c.row_place(y)) * line;
       const int64_t iz = z0 + z, iy = y0 + y;
       if (iz < 0 || iz >= s.in[0] || iy < 0 || iy >= s.in[1]) {
         memset(row, a.x_zero, static_cast<size_t>(line));
@@ -167,11 +179,18 @@ void run_band(const Cut& c, const CodeConvArgs& a, const Int8Kernels& kernels, i
   for (int64_t z = 0, t = 0; z < s.filter[0]; ++z) {
     for (int64_t y = 0; y < s.filter[1]; ++y) {
       for (int64_t w = 0; w < s.filter[2]; ++w, ++t)
-        taps[t] = z * s.dilation[0] * plane + y * s.dilation[1] * line + w * s.dilation[2] * pixel;
+        taps[t] =
+            z * s.dilation[0] * plane + c.row_place(y * s.dilation[1]) * line + w * s.dilation[2] * pixel;
     }
   }
-  int64_t offsets[kBlockRows];
-  int32_t sums[kBlockRows];
+  const int64_t row_step = s.stride[1] / c.phases * line;
+  // Taps beside each other are one that is deeper, where weights have nothing between them.
+  const bool joined = !c.depthwise && s.dilation[2] == 1 && pixel == c.depth &&
+                      c.depth % kernels.group == 0 && (a.factors == nullptr || c.group_in == c.depth);
+  const int64_t joined_taps = joined ? s.filter[2] : 1;
+  for (int64_t t = 0; t < c.taps; t += joined_taps) taps[t / joined_taps] = taps[t];
+  int64_t offsets[kMostRows];
+  int32_t sums[kMostRows];
   const int64_t y_at = (image * out_pixels + (depth_at * s.out[1] + first) * s.out[2]) * a.y_stride;
   const size_t item = a.epilogue.raw ? sizeof(int32_t) : 1;
   const int64_t pixels = rows * s.out[2];
@@ -179,7 +198,7 @@ void run_band(const Cut& c, const CodeConvArgs& a, const Int8Kernels& kernels, i
   for (int64_t done = 0; done < pixels; done += c.block) {
     const int64_t count = smaller(c.block, pixels - done);
     for (int64_t i = 0; i < count; ++i) {
-      offsets[i] = at + row * s.stride[1] * line + column * s.stride[2] * pixel;
+      offsets[i] = at + row * row_step + column * s.stride[2] * pixel;
       if (++column == s.out[2]) column = 0, ++row;
     }
     uint8_t* y = static_cast<uint8_t*>(a.y) + static_cast<size_t>(y_at + done * a.y_stride) * item;
@@ -204,8 +223,8 @@ void run_band(const Cut& c, const CodeConvArgs& a, const Int8Kernels& kernels, i
     p.rows = offsets;
     p.row_count = count;
     p.taps = taps;
-    p.tap_count = c.taps;
-    p.depth = c.depth;
+    p.tap_count = c.taps / joined_taps;
+    p.depth = c.depth * joined_taps;
     p.columns = c.group_out;
     p.panel_begin = panel_begin;
     p.panel_end = panel_end;
@@ -221,7 +240,7 @@ void run_band(const Cut& c, const CodeConvArgs& a, const Int8Kernels& kernels, i
       if (a.epilogue.scales != nullptr) p.epilogue.scales = a.epilogue.scales + g * width;
       p.y = y + static_cast<size_t>(g * c.group_out) * item;
       if (a.factors != nullptr) {
-        kernels.row_sums(p, c.group_in, sums);
+        kernels.row_sums(p, c.group_in * joined_taps, sums);
         for (int64_t i = 0; i < count; ++i)
           sums[i] = static_cast<int32_t>(static_cast<uint32_t>(sums[i]) * static_cast<uint32_t>(*a.factors));
         p.row_terms = sums;

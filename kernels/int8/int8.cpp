@@ -31,7 +31,8 @@ size_t product_workspace(int64_t rows, int64_t taps, int64_t depth, const Int8Ke
     return static_cast<size_t>(up(rows, kernels.rows) * taps * depth) * sizeof(int16_t) + kPanelSlack;
   if (kernels.group != 4 || kernels.rows != kAmxRows)
     return static_cast<size_t>(rows * taps * depth) * sizeof(int16_t);
-  return static_cast<size_t>(up(rows, kAmxRows) * up(taps * depth, kAmxBytes));
+  const int64_t bytes = up(taps * depth, kAmxBytes);
+  return static_cast<size_t>(amx_copied_rows(rows, bytes) * bytes);
 }
 
 }  // namespace nnefrun::kernels

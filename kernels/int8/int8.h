@@ -128,6 +128,13 @@ const Int8Kernels* const* int8_rows(int* count);
 size_t product_workspace(int64_t rows, int64_t taps, int64_t depth,
                          const Int8Kernels& kernels = choose_int8());
 constexpr size_t kPanelSlack = 128;  // bytes that rows with a `group` of 1 read behind the copied left side
-constexpr int64_t kAmxRows = 32, kAmxBytes = 64;  // what an AMX row rounds rows and depth up to
+// An AMX row takes at most kAmxBlockRows rows at once. Where it copies them, it rounds rows and depth up, and
+// copies so many rows of `bytes` at a time.
+constexpr int64_t kAmxRows = 32, kAmxBytes = 64, kAmxBlockRows = 256;
+constexpr int64_t amx_copied_rows(int64_t rows, int64_t bytes) {
+  const int64_t all = (rows + kAmxRows - 1) / kAmxRows * kAmxRows,
+                most = (int64_t{1} << 18) / bytes / kAmxRows * kAmxRows;
+  return most >= all ? all : most > kAmxRows ? most : kAmxRows;
+}
 
 }  // namespace nnefrun::kernels

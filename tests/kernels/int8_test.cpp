@@ -237,7 +237,7 @@ TEST_CASE("convolutions of codes are bit for bit those of the reference", "[kern
     ConvShape deep;  // more depth than a block holds
     deep.in_channels = 9000;
     deep.out_channels = 50;
-    deep.in[1] = deep.out[1] = 9;
+    deep.in[1] = deep.out[1] = 39;
     check(deep, row, random);
     ConvShape bands;  // several bands of a padded copy
     bands.in_channels = 64;
@@ -248,7 +248,27 @@ TEST_CASE("convolutions of codes are bit for bit those of the reference", "[kern
     check(bands, row, random);
     bands.groups = bands.out_channels = 64;
     check(bands, row, random);
-    for (const int64_t rows : {1, 2, 3, 5, 7, 9, 130}) {  // matrix products
+    struct Image {
+      int64_t in, out, extent, filter, stride;
+    };
+    // Depths of whole tiles, of equal parts of tiles, and of neither; rows that lie on one grid, and that do
+    // not.
+    for (const Image& i : {Image{64, 40, 7, 3, 1}, Image{96, 33, 14, 3, 2}, Image{64, 16, 29, 3, 2},
+                           Image{3, 40, 30, 7, 2}, Image{68, 20, 15, 1, 2}, Image{268, 20, 20, 1, 1},
+                           Image{40, 35, 17, 1, 3}, Image{24, 70, 18, 2, 2}}) {
+      ConvShape s;
+      s.in_channels = i.in;
+      s.out_channels = i.out;
+      for (int axis = 1; axis < 3; ++axis) {
+        s.in[axis] = i.extent;
+        s.out[axis] = (i.extent - 1) / i.stride + 1;
+        s.filter[axis] = i.filter;
+        s.stride[axis] = i.stride;
+        s.pad_before[axis] = i.filter / 2;
+      }
+      check(s, row, random);
+    }
+    for (const int64_t rows : {1, 2, 3, 5, 7, 9, 16, 31, 130, 300}) {  // matrix products
       ConvShape s;
       s.in_channels = random.whole(1, 300);
       s.out_channels = random.whole(1, 300);
