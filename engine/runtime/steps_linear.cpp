@@ -31,19 +31,24 @@ int64_t ceil_of(int64_t n, int64_t unit) { return (n + unit - 1) / unit; }
 int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
 int64_t larger(int64_t a, int64_t b) { return a > b ? a : b; }
 
-// Every range of tasks packs the part of a plain operand that it reads, so pieces extend along the packed
-// operand: rows of A meet all of a packed B. The other axis is cut when that gives few tasks.
-void cut_products(BoundMatmul& bound, bool packed_a, bool packed_b, const kernels::MatmulKernel& kernel) {
+// Every range of tasks packs the part of a plain operand that it reads, unless A is read in place, and
+// fetches the part of a packed one. So pieces extend along the operand that costs more: rows of A meet all of
+// a packed B, or, where that is the larger of the two, columns of B meet all of A. The other axis is cut when
+// that gives few tasks.
+void cut_products(BoundMatmul& bound, bool packed_a, bool packed_b, bool a_in_place,
+                  const kernels::MatmulKernel& kernel) {
   constexpr int64_t kEnoughTasks = 16;
   constexpr int64_t kWorthPacking = 48;  // rows or columns of a piece when both operands are packed for it
+  constexpr int64_t kPacking = 16;       // what packing an item of A costs, in items that are fetched
   const bool packs = !packed_a && !packed_b;
   const int64_t row_unit = packs ? ceil_of(kWorthPacking, kernel.mr) * kernel.mr : kernel.mr;
   const int64_t column_unit = packs ? ceil_of(kWorthPacking, kernel.nr) * kernel.nr : kernel.nr;
   const int64_t wanted = ceil_of(packs ? kEnoughTasks / 2 : kEnoughTasks, larger(1, bound.batch));
   const int64_t row_units = ceil_of(bound.m, row_unit), column_units = ceil_of(bound.n, column_unit);
-  bound.columns_first = packed_a;
+  const bool wide = packed_b && bound.n / (a_in_place ? 1 : kPacking) >= bound.m;
+  bound.columns_first = packed_a || wide;
   int64_t rows = row_units, columns = column_units;
-  if (packed_a) {
+  if (bound.columns_first) {
     rows = smaller(row_units, ceil_of(wanted, larger(1, columns)));
   } else {
     if (packs) rows = smaller(row_units, wanted);
@@ -122,7 +127,10 @@ Status matmul_bind(StepContext& c, size_t* scratch) {
       bound.batch_rank = 0;
     }
   }
-  cut_products(bound, p.packed_a != 0, p.packed_b != 0, kernel);
+  const bool a_in_place =
+      p.packed_a == 0 && kernels::matmul_reads_in_place(p.transpose_a != 0 ? 1 : bound.k,
+                                                        p.transpose_a != 0 ? bound.m : 1, kernel);
+  cut_products(bound, p.packed_a != 0, p.packed_b != 0, a_in_place, kernel);
   *scratch =
       kernels::matmul_workspace_size(bound.m, bound.n, bound.k, p.packed_a != 0, p.packed_b != 0, kernel);
   return {};

@@ -2,8 +2,9 @@
 //
 // Each worker gets an equal share of neighbouring tasks, the same one for the same number of tasks: what a
 // worker wrote in one step, it often reads in the next, from its own cache. It takes its share from the front
-// in shrinking bites; a worker whose share is done takes from the back of the others'. So a worker that comes
-// late, or not at all, costs little.
+// in shrinking bites of three quarters of what is left: few, since each range may begin with work of its own.
+// A worker whose share is done takes halves from the back of the others'. So a worker that comes late, or not
+// at all, costs little.
 //
 // No locks: a share is one word, the bounds of what is left.
 #pragma once
@@ -52,7 +53,7 @@ class WorkShares {
     for (;;) {
       auto first = static_cast<uint32_t>(seen), last = static_cast<uint32_t>(seen >> 32);
       if (first >= last) return false;
-      const uint32_t count = (last - first + 1) / 2;
+      const uint32_t left_over = last - first, count = left_over - (own ? left_over / 4 : left_over / 2);
       const uint64_t rest = own ? word(first + count, last) : word(first, last - count);
       if (!left.compare_exchange_weak(seen, rest, std::memory_order_acq_rel, std::memory_order_acquire))
         continue;

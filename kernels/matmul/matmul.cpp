@@ -226,7 +226,7 @@ struct Product {
     block.a_row_stride = 0;
     if (args.packed_a != nullptr) {
       block.a = packed_a_at(args.packed_a, args.m, row, depth, block.k);
-    } else if (kernel.reads_rows && args.a_col_stride == 1 && args.a_row_stride % kWay != 0) {
+    } else if (matmul_reads_in_place(args.a_row_stride, args.a_col_stride, kernel)) {
       block.a = a;
       block.a_row_stride = args.a_row_stride;
     } else {
@@ -297,6 +297,10 @@ const MatmulKernel* const* matmul_f32_rows(int* count) {
 int64_t matmul_k_block(const MatmulKernel& kernel, int64_t k) {
   const int64_t blocks = (k + kernel.kc - 1) / kernel.kc;
   return blocks <= 1 ? k : (k + blocks - 1) / blocks;
+}
+
+bool matmul_reads_in_place(int64_t a_row_stride, int64_t a_col_stride, const MatmulKernel& kernel) {
+  return kernel.reads_rows && a_col_stride == 1 && a_row_stride % kWay != 0;
 }
 
 size_t packed_a_size(int64_t m, int64_t k, const MatmulKernel& kernel) {

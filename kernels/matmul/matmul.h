@@ -103,6 +103,10 @@ void pack_a_f32(int64_t m, int64_t k, const float* a, int64_t row_stride, int64_
 void pack_b_f32(int64_t k, int64_t n, const float* b, int64_t row_stride, int64_t col_stride, float* packed,
                 const MatmulKernel& kernel = choose_matmul_f32());
 
+// Whether a plain A with these strides is read in place; otherwise each call packs the rows of its window.
+bool matmul_reads_in_place(int64_t a_row_stride, int64_t a_col_stride,
+                           const MatmulKernel& kernel = choose_matmul_f32());
+
 // Bytes of workspace that suffice for any product with at most these extents; a packed operand needs none.
 size_t matmul_workspace_size(int64_t m, int64_t n, int64_t k, bool a_is_packed, bool b_is_packed,
                              const MatmulKernel& kernel = choose_matmul_f32());
