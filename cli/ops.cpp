@@ -25,7 +25,10 @@ struct Operation {
   const OpDef* row = nullptr;
 
   std::string types() const { return row != nullptr ? row->types.to_string() : ""; }
-  std::string tuned() const { return row != nullptr ? row->tuned.to_string() : ""; }
+  std::string tuned() const {
+    if (row == nullptr) return "";
+    return (row->reads_halves ? row->tuned | TypeSet{DataType::f16} : row->tuned).to_string();
+  }
 };
 
 // "(input: tensor<scalar>, ...) -> (output: tensor<scalar>)".

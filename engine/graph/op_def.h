@@ -173,6 +173,9 @@ struct OpDef {
   TypeSet types = {};
   // Those for which `lower` can emit steps with tuned kernels.
   TypeSet tuned = {};
+  // Arithmetic in f16 is that of f32 between casts (engine/rewrites/halves.cpp). Then these steps read f16 by
+  // kernels of their own: constant weights of products, keys and values of attention.
+  bool reads_halves = false;
 };
 
 // Implemented by engine/ops/registry.cpp. nullptr when there is no row.

@@ -14,7 +14,8 @@ namespace nnefrun {
 struct Lowering {
   std::string_view op;
   bool (*lower)(PlanBuilder&, const Graph&, uint32_t node);
-  TypeSet types = kF32;  // for which it emits steps; all others it declines
+  TypeSet types = kF32;       // for which it emits steps; all others it declines
+  bool reads_halves = false;  // see OpDef
 };
 
 std::span<const Lowering> elementwise_lowerings();
@@ -28,8 +29,8 @@ std::span<const Lowering> loop_lowerings();
 std::span<const Lowering> quant_lowerings();
 std::span<const Lowering> group_lowerings();
 
-// Whether the result of a transpose is needed nowhere but in attention steps, which read its argument in
-// place.
-bool is_read_by_attention_only(const Graph& graph, uint32_t transpose);
+// Whether the result of a transpose or of a cast from f16 is needed nowhere but in attention steps, which
+// read its argument in place.
+bool is_read_by_attention_only(const Graph& graph, uint32_t index);
 
 }  // namespace nnefrun

@@ -1,5 +1,5 @@
 // Attention in f32. Transposes around it, which split and join heads, are not carried out: the step reads and
-// writes through them by strides.
+// writes through them by strides. Nor are casts of keys and values from f16, as those of a cache are held.
 
 #include <algorithm>
 #include <cmath>
@@ -68,6 +68,16 @@ bool is_kept(const Graph& graph, Outlet outlet) {
                      [&](const auto& update) { return update.second == outlet; });
 }
 
+// Whether the step reads keys and values in f16, not the casts of both of them to f32.
+bool reads_halves(const Graph& graph, const Node& attention) {
+  return std::all_of(attention.inputs.begin() + 1, attention.inputs.begin() + 3, [&](Outlet operand) {
+    const Node& cast = graph.node(operand);
+    if (cast.op->name != "tract_core_cast") return false;
+    const Fact& from = graph.fact(cast.inputs[0]);
+    return from.dtype == DataType::f16 && !from.quant && !from.constant;
+  });
+}
+
 // An operand in place: the value with the bytes, and where its axes are in them.
 struct Place {
   uint32_t value;
@@ -134,8 +144,12 @@ bool lower_attention(PlanBuilder& b, const Graph& graph, uint32_t index) {
   p.keys = b.size(k[rank - 2]);
   p.width = b.size(q[rank - 1]);
   p.depth = b.size(v[rank - 1]);
-  const Place of_q = place_of(b, graph, node.inputs[0]), of_k = place_of(b, graph, node.inputs[1]),
-              of_v = place_of(b, graph, node.inputs[2]), of_result = place_of_result(b, graph, index);
+  const bool halves = reads_halves(graph, node);
+  const auto keys_at = [&](size_t i) {
+    return place_of(b, graph, halves ? graph.node(node.inputs[i]).inputs[0] : node.inputs[i]);
+  };
+  const Place of_q = place_of(b, graph, node.inputs[0]), of_k = keys_at(1), of_v = keys_at(2),
+              of_result = place_of_result(b, graph, index);
   set_strides(b, of_q, p.q_strides);
   set_strides(b, of_k, p.k_strides);
   set_strides(b, of_v, p.v_strides);
@@ -173,22 +187,26 @@ bool lower_rope(PlanBuilder& b, const Graph& graph, uint32_t index) {
   return true;
 }
 
-constexpr Lowering kLowerings[] = {{kAttention, lower_attention},
+constexpr Lowering kLowerings[] = {{kAttention, lower_attention, kF32, true},
                                    {"tract_transformers_apply_rope", lower_rope}};
 
 }  // namespace
 
 std::span<const Lowering> attention_lowerings() { return kLowerings; }
 
-bool is_read_by_attention_only(const Graph& graph, uint32_t transpose) {
-  if (axes_of_transpose(graph.node(transpose)).empty() || is_kept(graph, {transpose, 0})) return false;
+bool is_read_by_attention_only(const Graph& graph, uint32_t index) {
+  const bool is_cast = graph.node(index).op->name == "tract_core_cast";
+  if ((!is_cast && axes_of_transpose(graph.node(index)).empty()) || is_kept(graph, {index, 0})) return false;
   bool any = false;
-  for (uint32_t n = transpose + 1; n < graph.nodes().size(); ++n) {
+  for (uint32_t n = index + 1; n < graph.nodes().size(); ++n) {
     const Node& reader = graph.node(n);
     for (size_t i = 0; i < reader.inputs.size(); ++i) {
-      if (reader.inputs[i].node != transpose) continue;
-      if (i > 2 || !has_step(graph, reader)) return false;
+      if (reader.inputs[i].node != index) continue;
       any = true;
+      if (has_step(graph, reader) && i <= 2 && (!is_cast || (i > 0 && reads_halves(graph, reader)))) continue;
+      // A transpose in f16 is read through its cast.
+      if (is_cast || reader.op->name != "tract_core_cast" || !is_read_by_attention_only(graph, n))
+        return false;
     }
   }
   return any;

@@ -446,8 +446,12 @@ bool lower_fused_matmul(PlanBuilder& b, const Graph& graph, uint32_t index) {
 }
 
 constexpr Lowering kLowerings[] = {
-    {"deconv", lower_deconv}, {"conv", lower_conv},     {"nnefrun_conv", lower_conv},
-    {"matmul", lower_matmul}, {"linear", lower_linear}, {"nnefrun_matmul", lower_fused_matmul},
+    {"deconv", lower_deconv},
+    {"conv", lower_conv},
+    {"nnefrun_conv", lower_conv},
+    {"matmul", lower_matmul, kF32, true},
+    {"linear", lower_linear, kF32, true},
+    {"nnefrun_matmul", lower_fused_matmul, kF32, true},
 };
 
 }  // namespace

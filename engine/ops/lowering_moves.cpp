@@ -381,6 +381,7 @@ bool lower_cast(PlanBuilder& b, const Graph& graph, uint32_t index) {
   if (item_size(from.dtype) == 0 || item_size(to.dtype) == 0) return false;
   if (is_complex(from.dtype) || is_complex(to.dtype)) return false;
   if (from.dtype == to.dtype) return lower_alias(b, graph, index);
+  if (is_read_by_attention_only(graph, index)) return true;
   b.step(StepKind::cast, {b.value_of(node.inputs[0])}, {b.result(index)});
   return true;
 }

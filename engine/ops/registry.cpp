@@ -91,6 +91,7 @@ struct Registry {
         if (lowering != lowerings.end()) {
           row.lower = lowering->second->lower;
           row.tuned = lowering->second->types;
+          row.reads_halves = lowering->second->reads_halves;
         }
         rows.push_back(&row);
         by_name.emplace(row.name, &row);

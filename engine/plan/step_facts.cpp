@@ -88,7 +88,8 @@ std::string operation_of(const StepContext& c) {
     case StepKind::blocked_pool: return "blocked_pool_f32_f32";
     case StepKind::blocked_sum: return "blocked_sum_f32_f32";
     case StepKind::blocked_gate: return "blocked_gate_f32_f32_f32";
-    case StepKind::attention: return "attention_f32_f32";
+    case StepKind::attention:
+      return c.inputs[1]->dtype == DataType::f16 ? "attention_f32_f16" : "attention_f32_f32";
     case StepKind::resample: return "resample_f32_f32";
     case StepKind::recurrent: return "matmul_f32_f32_f32";  // by far the longer part
     case StepKind::deconv: return "matmul_f32_f32_f32";
@@ -155,7 +156,8 @@ StepFacts step_facts(const StepContext& c) {
       const auto size = [&](SizeIndex index) { return static_cast<uint64_t>(c.sizes[index]); };
       const uint64_t queries = size(p.batch) * size(p.heads) * size(p.rows);
       const uint64_t keys = size(p.batch) * size(p.groups) * size(p.keys);
-      facts.bytes_read = 4 * (queries * size(p.width) + keys * (size(p.width) + size(p.depth)));
+      facts.bytes_read = 4 * queries * size(p.width) +
+                         item_size(c.inputs[1]->dtype) * keys * (size(p.width) + size(p.depth));
       if (c.step->input_count > 3) facts.bytes_read += bytes_of(*c.inputs[3]);
       facts.bytes_written = 4 * queries * size(p.depth);
       break;

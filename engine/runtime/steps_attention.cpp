@@ -12,6 +12,7 @@ namespace nnefrun {
 namespace {
 
 const float* floats(const View* view) { return reinterpret_cast<const float*>(view->data); }
+const uint16_t* halves(const View* view) { return reinterpret_cast<const uint16_t*>(view->data); }
 
 // Whether the last item that these strides reach, `extra` items further on, is one of the view's.
 bool reaches_inside(const View& view, const int64_t* dims, const int64_t* strides, int count, int64_t extra) {
@@ -64,6 +65,8 @@ Status attention_bind(StepContext& c, size_t* scratch) {
   }
   if (!inside) return failed(StatusCode::shape_mismatch);
   s.causal = p.causal != 0;
+  s.half_keys = c.inputs[1]->dtype == DataType::f16;
+  if (s.half_keys != (c.inputs[2]->dtype == DataType::f16)) return failed(StatusCode::bad_plan);
   s.scale = p.has_scale != 0 ? p.scale : 1.0F / __builtin_sqrtf(static_cast<float>(s.width));
   *scratch = kernels::attention_workspace_size(s);
   return {};
@@ -78,8 +81,13 @@ Status attention_run(const StepContext& c, int64_t begin, int64_t end) {
   kernels::AttentionArgs args;
   args.shape = *static_cast<kernels::AttentionShape*>(c.bound);
   args.q = floats(c.inputs[0]);
-  args.k = floats(c.inputs[1]);
-  args.v = floats(c.inputs[2]);
+  if (args.shape.half_keys) {
+    args.half_k = halves(c.inputs[1]);
+    args.half_v = halves(c.inputs[2]);
+  } else {
+    args.k = floats(c.inputs[1]);
+    args.v = floats(c.inputs[2]);
+  }
   args.mask = c.step->input_count > 3 ? c.inputs[3]->data : nullptr;
   args.out = reinterpret_cast<float*>(c.outputs[0]->data);
   kernels::attention_f32(args, begin, end, c.scratch);

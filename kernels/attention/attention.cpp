@@ -33,7 +33,7 @@ int64_t attention_task_count(const AttentionShape& s, const AttentionKernels& ro
 }
 
 size_t attention_workspace_size(const AttentionShape& s, const AttentionKernels& row) {
-  return row.workspace_floats(s.width, s.depth) * sizeof(float);
+  return row.workspace_floats(s) * sizeof(float);
 }
 
 void attention_f32(const AttentionArgs& args, int64_t task_begin, int64_t task_end, void* workspace,

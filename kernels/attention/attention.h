@@ -1,4 +1,4 @@
-// Scaled dot product attention over f32, in blocks, without the matrix of all scores:
+// Scaled dot product attention in f32, in blocks, without the matrix of all scores:
 //
 //   s[b,h,i,j]   = scale * sum over p of q[b,h,i,p] * k[b,g,j,p]  +  mask[b,h,i,j]       g = h / (heads /
 //   groups) out[b,h,i,:] = sum over j of w[j] * v[b,g,j,:],   w = softmax over j of s[b,h,i,j]
@@ -18,6 +18,9 @@
 // product's panels. Few rows (decoding): the lanes lie along width and depth. The rows of all heads that
 // share a group are one sequence of rows, so keys and values are read once for them. Blocks of keys that
 // `causal` hides from a whole strip are skipped.
+//
+// Keys and values in f16 (a cache is often kept so) become floats a block at a time in the workspace, which
+// is exact: the result is that over their floats, bit for bit.
 //
 // Error, for finite scores: with A = the largest over j of |scale| * sum over p of |q * k| + |mask| for the
 // row, each item of the result is within (4 A + 24) * 2^-24 * max |v| of the exact value. Weights below
@@ -46,12 +49,14 @@ struct AttentionShape {
   AttentionMask mask = AttentionMask::none;
   int64_t mask_strides[4] = {};  // items: batch, head, row, key; 0 repeats
   bool causal = false;
+  bool half_keys = false;  // keys and values are f16
   float scale = 1.0F;
 };
 
 struct AttentionArgs {
   AttentionShape shape;
   const float *q = nullptr, *k = nullptr, *v = nullptr;
+  const uint16_t *half_k = nullptr, *half_v = nullptr;  // instead of k and v, with half_keys
   const void* mask = nullptr;
   float* out = nullptr;  // overlaps no operand
 };
@@ -62,7 +67,7 @@ struct AttentionKernels {
   bool verified;
   int strip_rows;  // of a task
   int few_rows;    // up to so many rows of a group are one task, done along width and depth
-  size_t (*workspace_floats)(int64_t width, int64_t depth);
+  size_t (*workspace_floats)(const AttentionShape& shape);
   void (*run)(const AttentionArgs& args, int64_t task_begin, int64_t task_end, float* workspace);
 };
 const AttentionKernels& choose_attention(IsaFeatures features = host_isa());

@@ -8,35 +8,25 @@
 // and runs through the product's inner loops where an ISA has them (kernels/matmul/loops.h). There a block of
 // keys and its values are packed in panels of kMr for a whole group of strips: rows in place lie far apart,
 // where a model keeps its heads side by side, and cost more than the packing. Elsewhere, and the keys of few
-// strips, are read in place.
+// strips, are read in place. Keys and values in f16 become floats first, a block at a time; the floats serve
+// as if they were in place.
 #pragma once
 
 #include "kernels/attention/attention.h"
-#include "kernels/matmul/loops.h"
+#include "kernels/attention/tiles.h"
+#include "kernels/vec_half.h"
 #include "kernels/vec_math.h"
 
 namespace nnefrun::kernels {
 namespace {
 
-#ifdef NNEFRUN_MATMUL_LOOPS
-using Loops = NNEFRUN_MATMUL_LOOPS;
-#else
-using Loops = PlainLoops;
-#endif
-
-constexpr bool kPacks = Loops::kReadsRows;
-
-constexpr int kVectors = 2;
-constexpr int kStrip = kVectors * kLanes;
-constexpr int kGroup = 16;                 // strips that share packed keys, at most
+constexpr int kGroup = 16;                  // strips that share packed keys, at most
 constexpr int64_t kRowsWorthPacking = 128;  // more of them than this
 constexpr int kFewRows = kLanes / 2 < 4 ? 2 : kLanes / 2;
 constexpr float kMinusInfinity = -__builtin_inff();
 constexpr int64_t kFewKeys = 96;  // a block of keys for few rows
 static_assert(kKeyBlock % kMr == 0 && kFewKeys % kLanes == 0);
-static_assert(kMr % kLanes == 0 || kMr < kLanes);
 
-NNEFRUN_INLINE int64_t at_most(int64_t a, int64_t b) { return a < b ? a : b; }
 NNEFRUN_INLINE int64_t lanes_up(int64_t n) { return (n + kLanes - 1) / kLanes * kLanes; }
 
 // What is taken from the scores before exp: their maximum, or 0 where there is none yet.
@@ -49,194 +39,37 @@ NNEFRUN_INLINE float first_lane(V v) {
   return lanes[0];
 }
 
-// ---- tiles ----
+// ---- keys and values ----
 
-struct ProductTile {
-  const float* a;    // a panel: [k][kMr], or in place
-  int64_t a_stride;  // in place: of keys, from row to row; of values, from step to step
-  const float* b;    // [k][kStrip]
-  int64_t k;
-  const float* correction;  // null: the result is stored; else result = result * correction + the product
-  float* c;                 // [rows][kStrip]
+// Those of one batch and group. Floats of f16 lie in `room`, one block at a time.
+struct Source {
+  const AttentionArgs& args;
+  int64_t batch, group;
+  float* room;
+};
+struct Rows {
+  const float *k, *v;  // of the first key
+  int64_t k_stride, v_stride;
 };
 
-template <int kLane, int kCols>
-NNEFRUN_INLINE void fma_lane_group(V (&acc)[kCols], const V (&b)[kLaneGroup][kCols], Lanes lanes) {
-  if constexpr (kLane < kLaneGroup) {
-    NNEFRUN_UNROLL
-    for (int v = 0; v < kCols; ++v) acc[v] = vfma_lane<kLane>(b[kLane][v], lanes, acc[v]);
-    fma_lane_group<kLane + 1, kCols>(acc, b, lanes);
-  }
-}
-// Keys in place.
-template <int kRows, int kCols>
-NNEFRUN_INLINE void multiply_rows(V (&acc)[kRows][kCols], const ProductTile& t) {
-  int64_t p = 0;
-  if constexpr (Loops::kReadsRows) {
-    p = Loops::tile_of_rows(acc, t.a, t.a_stride, t.b, kStrip, t.k, {});
-  } else {
-    clear_sums(acc);
-  }
-  for (; p + kLaneGroup <= t.k; p += kLaneGroup) {
-    V b[kLaneGroup][kCols];
-    NNEFRUN_UNROLL
-    for (int l = 0; l < kLaneGroup; ++l) {
-      NNEFRUN_UNROLL
-      for (int v = 0; v < kCols; ++v) b[l][v] = vload(t.b + (p + l) * kStrip + v * kLanes);
-    }
-    NNEFRUN_UNROLL
-    for (int r = 0; r < kRows; ++r) fma_lane_group<0, kCols>(acc[r], b, lanes_load(t.a + r * t.a_stride + p));
-  }
-  for (; p < t.k; ++p) {
-    NNEFRUN_UNROLL
-    for (int r = 0; r < kRows; ++r) {
-      const V item = vset(t.a[r * t.a_stride + p]);
-      NNEFRUN_UNROLL
-      for (int v = 0; v < kCols; ++v) acc[r][v] = vfma(item, vload(t.b + p * kStrip + v * kLanes), acc[r][v]);
-    }
-  }
+int64_t room_for_floats(const AttentionShape& s) {
+  constexpr int64_t kMost = kKeyBlock > kFewKeys ? kKeyBlock : kFewKeys;
+  return s.half_keys ? lanes_up(kMost * s.width) + lanes_up(kMost * s.depth) : 0;
 }
 
-template <int kGroup, int kLane, int kRows, int kCols>
-NNEFRUN_INLINE void panel_lanes(V (&acc)[kRows][kCols], const V (&b)[kCols], Lanes lanes) {
-  if constexpr (kLane < kLaneGroup) {
-    NNEFRUN_UNROLL
-    for (int v = 0; v < kCols; ++v)
-      acc[kGroup + kLane][v] = vfma_lane<kLane>(b[v], lanes, acc[kGroup + kLane][v]);
-    panel_lanes<kGroup, kLane + 1, kRows, kCols>(acc, b, lanes);
+// The keys [first, first + count) and their values, as floats.
+Rows rows_of(const Source& source, int64_t first, int64_t count) {
+  const AttentionShape& s = source.args.shape;
+  const int64_t k_stride = s.k_strides[2], v_stride = s.v_strides[2];
+  const int64_t k_at = source.batch * s.k_strides[0] + source.group * s.k_strides[1] + first * k_stride,
+                v_at = source.batch * s.v_strides[0] + source.group * s.v_strides[1] + first * v_stride;
+  if (!s.half_keys) return {source.args.k + k_at, source.args.v + v_at, k_stride, v_stride};
+  float *k = source.room, *v = k + lanes_up(count * s.width);
+  for (int64_t j = 0; j < count; ++j) {
+    f32_from_f16(source.args.half_k + k_at + j * k_stride, k + j * s.width, s.width);
+    f32_from_f16(source.args.half_v + v_at + j * v_stride, v + j * s.depth, s.depth);
   }
-}
-template <int kRow, int kRows, int kCols>
-NNEFRUN_INLINE void panel_groups(V (&acc)[kRows][kCols], const V (&b)[kCols], const float* items) {
-  if constexpr (kRow + kLaneGroup <= kRows) {
-    panel_lanes<kRow, 0, kRows, kCols>(acc, b, lanes_load(items + kRow));
-    panel_groups<kRow + kLaneGroup, kRows, kCols>(acc, b, items);
-  } else if constexpr (kRow < kRows) {
-    const V item = vset(items[kRow]);
-    NNEFRUN_UNROLL
-    for (int v = 0; v < kCols; ++v) acc[kRow][v] = vfma(b[v], item, acc[kRow][v]);
-    panel_groups<kRow + 1, kRows, kCols>(acc, b, items);
-  }
-}
-// A panel, or values in place.
-template <int kRows, int kCols>
-NNEFRUN_INLINE void multiply_panel(V (&acc)[kRows][kCols], const ProductTile& t) {
-  const int64_t step = kPacks ? kMr : t.a_stride;
-  int64_t p = 0;
-  if constexpr (kPacks) {
-    p = Loops::tile(acc, t.a, t.b, kStrip, t.k, {});
-  } else {
-    clear_sums(acc);
-  }
-  const float *a = t.a + p * step, *b = t.b + p * kStrip;
-  for (; p < t.k; ++p, a += step, b += kStrip) {
-    V columns[kCols];
-    NNEFRUN_UNROLL
-    for (int v = 0; v < kCols; ++v) columns[v] = vload(b + v * kLanes);
-    panel_groups<0, kRows, kCols>(acc, columns, a);
-  }
-}
-
-template <int kRows, int kCols, bool kKeysInPlace>
-__attribute__((noinline)) void product_tile(const ProductTile& t) {
-  V acc[kRows][kCols];
-  if constexpr (kKeysInPlace) {
-    multiply_rows(acc, t);
-  } else {
-    multiply_panel(acc, t);
-  }
-  float* c = t.c;
-  if (t.correction != nullptr) {
-    NNEFRUN_UNROLL
-    for (int v = 0; v < kCols; ++v) {
-      const V correction = vload(t.correction + v * kLanes);
-      NNEFRUN_UNROLL
-      for (int r = 0; r < kRows; ++r)
-        acc[r][v] = vfma(vload(c + r * kStrip + v * kLanes), correction, acc[r][v]);
-    }
-  }
-  NNEFRUN_UNROLL
-  for (int r = 0; r < kRows; ++r) {
-    NNEFRUN_UNROLL
-    for (int v = 0; v < kCols; ++v) vstore(c + r * kStrip + v * kLanes, acc[r][v]);
-  }
-}
-
-using ProductTileFunction = void (*)(const ProductTile&);
-template <bool kKeysInPlace, int... kRow>
-struct ProductTiles {
-  static constexpr ProductTileFunction functions[][kVectors] = {
-      {product_tile<kRow + 1, 1, kKeysInPlace>, product_tile<kRow + 1, 2, kKeysInPlace>}...};
-};
-template <bool kKeysInPlace, int kCount, int... kRow>
-struct MakeProductTiles : MakeProductTiles<kKeysInPlace, kCount - 1, kCount - 1, kRow...> {};
-template <bool kKeysInPlace, int... kRow>
-struct MakeProductTiles<kKeysInPlace, 0, kRow...> : ProductTiles<kKeysInPlace, kRow...> {};
-
-// ---- panels ----
-
-// `extent` rows of a product dealt out to panels: evenly where they are packed, the first `wider` have one
-// more; else whole ones and what is left.
-struct Panels {
-  int64_t extent, count, least, wider;
-  int64_t begin(int64_t panel) const { return panel * least + at_most(panel, wider); }
-  int64_t rows(int64_t panel) const {
-    return kPacks ? least + (panel < wider ? 1 : 0) : at_most(least, extent - panel * least);
-  }
-};
-NNEFRUN_INLINE Panels panels_of(int64_t extent) {
-  const int64_t count = (extent + kMr - 1) / kMr;
-  if (!kPacks || count == 0) return {extent, count, kMr, 0};
-  return {extent, count, extent / count, extent % count};
-}
-
-// Both write whole vectors, each over the superfluous end of the one before, so that up to kLanes items
-// behind the last panel are written.
-
-// to[panel][p][key] from k[key][p].
-void pack_keys(const float* k, int64_t stride, const Panels& panels, int64_t width, float* to) {
-  for (int64_t panel = 0; panel < panels.count; ++panel, to += width * kMr) {
-    const int64_t rows = panels.rows(panel);
-    for (int i = 0; i < kMr; i += kLanes) {
-      const float* key[kLanes];  // the last row once more for those that are not there
-      NNEFRUN_UNROLL
-      for (int r = 0; r < kLanes; ++r) key[r] = k + (panels.begin(panel) + at_most(i + r, rows - 1)) * stride;
-      for (int64_t p = 0; p < width; p += kLanes) {
-        const int64_t left = at_most(kLanes, width - p);
-        V square[kLanes];
-        if (left == kLanes) {
-          NNEFRUN_UNROLL
-          for (int r = 0; r < kLanes; ++r) square[r] = vload(key[r] + p);
-        } else {
-          NNEFRUN_UNROLL
-          for (int r = 0; r < kLanes; ++r) square[r] = vload_n(key[r] + p, left);
-        }
-        vtranspose(square);
-        NNEFRUN_UNROLL
-        for (int r = 0; r < kLanes; ++r) {
-          if (r < left) vstore(to + (p + r) * kMr + i, square[r]);
-        }
-      }
-    }
-  }
-}
-// to[panel][key][d] from v[key][d].
-void pack_values(const float* v, int64_t stride, int64_t keys, const Panels& panels, int64_t depth,
-                 float* to) {
-  for (int64_t panel = 0; panel < panels.count; ++panel) {
-    const float* from = v + panels.begin(panel);
-    const int64_t left = depth - panels.begin(panel);
-    for (int64_t j = 0; j < keys; ++j, from += stride, to += kMr) {
-      NNEFRUN_UNROLL
-      for (int i = 0; i < kMr; i += kLanes) {
-        if (left >= i + kLanes) {
-          vstore(to + i, vload(from + i));
-        } else if (left > i) {
-          vstore(to + i, vload_n(from + i, left - i));
-        }
-      }
-    }
-  }
+  return {k, v, s.width, s.depth};
 }
 
 // ---- masks ----
@@ -430,7 +263,8 @@ void weigh_strip(int64_t count, Strip& strip, float* scores, float* correction) 
 struct KeyBlock {
   int64_t first, count;
   Panels keys, items;  // rows of the two products
-  const float *k, *v;  // panels, or in place
+  const float *k, *v;  // panels, or in place with these strides
+  int64_t k_stride, v_stride;
   bool keys_in_place;
   float* scores;
 };
@@ -441,18 +275,18 @@ void attend(const AttentionArgs& args, const KeyBlock& block, Strip& strip) {
   const bool in_place = block.keys_in_place;
   const auto& scores =
       in_place ? MakeProductTiles<true, kMr>::functions : MakeProductTiles<false, kMr>::functions;
-  ProductTile t{block.k, s.k_strides[2], strip.queries, s.width, nullptr, block.scores};
+  ProductTile t{block.k, block.k_stride, strip.queries, s.width, nullptr, block.scores};
   for (int64_t i = 0; i < block.keys.count && block.keys.begin(i) < count; ++i) {
     const int64_t rows = block.keys.rows(i);
     scores[rows - 1][strip.cols - 1](t);
-    t.a += in_place ? rows * s.k_strides[2] : s.width * kMr;
+    t.a += in_place ? rows * block.k_stride : s.width * kMr;
     t.c += rows * kStrip;
   }
   if (s.mask != AttentionMask::none || strip.first_limit < block.first + count)
     mask_strip(args, strip, block.first, count, block.scores);
   float correction[kStrip];
   (strip.cols == 2 ? weigh_strip<2> : weigh_strip<1>)(count, strip, block.scores, correction);
-  t = {block.v, s.v_strides[2], block.scores, count, block.first == 0 ? nullptr : correction, strip.total};
+  t = {block.v, block.v_stride, block.scores, count, block.first == 0 ? nullptr : correction, strip.total};
   for (int64_t i = 0; i < block.items.count; ++i) {
     const int64_t rows = block.items.rows(i);
     MakeProductTiles<false, kMr>::functions[rows - 1][strip.cols - 1](t);
@@ -476,6 +310,7 @@ void run_strips(const AttentionArgs& args, int64_t batch, int64_t group, int64_t
   block.scores = take(kKeyBlock * kStrip);
   float* const packed_k = take(kKeyBlock * s.width + kLanes);
   float* const packed_v = take(block.items.count * kMr * kKeyBlock + kLanes);
+  const Source source{args, batch, group, take(room_for_floats(s))};
   int64_t limit = 0;
   for (int64_t i = 0; i < count; ++i) {
     Strip& strip = strips[i];
@@ -485,23 +320,22 @@ void run_strips(const AttentionArgs& args, int64_t batch, int64_t group, int64_t
     load_queries(args, strip);
     limit = strip.limit > limit ? strip.limit : limit;
   }
-  const float* k = args.k + batch * s.k_strides[0] + group * s.k_strides[1];
-  const float* v = args.v + batch * s.v_strides[0] + group * s.v_strides[1];
   const int64_t blocks = (s.keys + kKeyBlock - 1) / kKeyBlock;
   const int64_t size = blocks == 0 ? 0 : (s.keys + blocks - 1) / blocks;
   for (int64_t first = 0; first < limit; first += size) {
     block.first = first;
     block.count = at_most(size, limit - first);
     block.keys = panels_of(block.count);
-    block.k = k + first * s.k_strides[2];
-    block.v = v + first * s.v_strides[2];
+    const Rows rows = rows_of(source, first, block.count);
+    block.k = rows.k, block.k_stride = rows.k_stride;
+    block.v = rows.v, block.v_stride = rows.v_stride;
     block.keys_in_place = !kPacks || count * kStrip <= kRowsWorthPacking;
     if (kPacks) {
-      pack_values(block.v, s.v_strides[2], block.count, block.items, s.depth, packed_v);
+      pack_values(rows.v, rows.v_stride, block.count, block.items, s.depth, packed_v);
       block.v = packed_v;
     }
     if (!block.keys_in_place) {
-      pack_keys(block.k, s.k_strides[2], block.keys, s.width, packed_k);
+      pack_keys(rows.k, rows.k_stride, block.keys, s.width, packed_k);
       block.k = packed_k;
     }
     for (int64_t i = 0; i < count; ++i) {
@@ -580,6 +414,7 @@ void run_few(const AttentionArgs& args, int64_t batch, int64_t group, float* wor
   float* scores = workspace;                    // [kFewRows][kFewKeys]
   float* total = scores + kFewRows * kFewKeys;  // [kFewRows][padded]
   float* queries = total + kFewRows * padded;   // [kFewRows][width]
+  const Source source{args, batch, group, queries + lanes_up(kFewRows * s.width)};
   float largest[kFewRows], sum[kFewRows];
   int64_t out[kFewRows], mask[kFewRows], limit[kFewRows];
   int64_t longest = 0;
@@ -600,15 +435,14 @@ void run_few(const AttentionArgs& args, int64_t batch, int64_t group, float* wor
     largest[r] = kMinusInfinity;
     sum[r] = 0.0F;
   }
-  const float* k = args.k + batch * s.k_strides[0] + group * s.k_strides[1];
-  const float* v = args.v + batch * s.v_strides[0] + group * s.v_strides[1];
   for (int64_t first = 0; first < longest; first += kFewKeys) {
     const int64_t count = at_most(kFewKeys, longest - first);
+    const Rows block = rows_of(source, first, count);
     for (int64_t j = 0; j < count; j += kLanes) {
       for (int64_t r = 0; r < rows; ++r) {
         const int64_t seen = at_most(limit[r] - first - j, kLanes);
         if (seen <= 0) continue;
-        V score = dot_keys(k, s.k_strides[2], first + j, s.keys - 1, queries + r * s.width, s.width);
+        V score = dot_keys(block.k, block.k_stride, j, count - 1, queries + r * s.width, s.width);
         if (s.mask != AttentionMask::none) {
           score =
               score + mask_items(args, mask[r] + (first + j) * s.mask_strides[3], s.mask_strides[3], seen);
@@ -628,23 +462,23 @@ void run_few(const AttentionArgs& args, int64_t batch, int64_t group, float* wor
       largest[r] = vhmax(most);
       const V shift = shift_of(vset(largest[r]));
       const float correction = first_lane(vexp_weight(vset(before) - shift));
-      V block = vset(0.0F);
+      V weights = vset(0.0F);
       for (int64_t j = 0; j < seen; j += kLanes) {
         const V weight = vexp_weight(vload(row + j) - shift);
         vstore(row + j, weight);
-        block = block + weight;
+        weights = weights + weight;
       }
-      sum[r] = sum[r] * correction + vsum(block);
+      sum[r] = sum[r] * correction + vsum(weights);
       for (int64_t d = 0; d < s.depth; d += 4 * kLanes) {
         const int64_t left = at_most(4 * kLanes, s.depth - d), vectors = (left + kLanes - 1) / kLanes;
         const int64_t tail = left - (vectors - 1) * kLanes;
-        const float* values = v + first * s.v_strides[2] + d;
+        const float* values = block.v + d;
         float* to = total + r * padded + d;
         switch (vectors) {
-          case 1: weighted_values<1>(values, s.v_strides[2], row, seen, correction, tail, to); break;
-          case 2: weighted_values<2>(values, s.v_strides[2], row, seen, correction, tail, to); break;
-          case 3: weighted_values<3>(values, s.v_strides[2], row, seen, correction, tail, to); break;
-          default: weighted_values<4>(values, s.v_strides[2], row, seen, correction, tail, to);
+          case 1: weighted_values<1>(values, block.v_stride, row, seen, correction, tail, to); break;
+          case 2: weighted_values<2>(values, block.v_stride, row, seen, correction, tail, to); break;
+          case 3: weighted_values<3>(values, block.v_stride, row, seen, correction, tail, to); break;
+          default: weighted_values<4>(values, block.v_stride, row, seen, correction, tail, to);
         }
       }
     }
@@ -658,12 +492,13 @@ void run_few(const AttentionArgs& args, int64_t batch, int64_t group, float* wor
   }
 }
 
-size_t workspace_floats(int64_t width, int64_t depth) {
+size_t workspace_floats(const AttentionShape& s) {
+  const int64_t width = s.width, depth = s.depth;
   const int64_t padded = (depth + kMr - 1) / kMr * kMr;
   const int64_t block = kKeyBlock * (kStrip + width + padded) + 4 * kLanes;
   const int64_t strips = block + kGroup * (width + depth) * kStrip;
-  const int64_t few = kFewRows * (kFewKeys + lanes_up(depth) + width);
-  return static_cast<size_t>(strips > few ? strips : few);
+  const int64_t few = kFewRows * (kFewKeys + lanes_up(depth)) + lanes_up(kFewRows * width);
+  return static_cast<size_t>((strips > few ? strips : few) + room_for_floats(s));
 }
 
 void run(const AttentionArgs& args, int64_t task_begin, int64_t task_end, float* workspace) {

@@ -2,7 +2,7 @@
 #pragma once
 
 #include "kernels/half/half.h"
-#include "kernels/vec.h"
+#include "kernels/vec_half.h"
 
 namespace nnefrun::kernels {
 namespace {
@@ -52,9 +52,7 @@ NNEFRUN_INLINE void multiply_tile(const HalfTile& t, int64_t row, int64_t column
     const int64_t left = t.depth - p;
     NNEFRUN_UNROLL
     for (int q = 0; q < kC; ++q) {
-      uint16_t padded[kLanes] = {};
-      for (int64_t i = 0; i < left; ++i) padded[i] = w[q * w_stride + p + i];
-      const V weights = load_f16(padded);
+      const V weights = load_f16_n(w + q * w_stride + p, left);
       NNEFRUN_UNROLL
       for (int r = 0; r < kR; ++r) {
         sum[0][r][q] = vfma(vload_n(x + r * t.x_row_stride + p, left), weights, sum[0][r][q]);

@@ -2,7 +2,7 @@
 #pragma once
 
 #include "kernels/move/move.h"
-#include "kernels/vec.h"
+#include "kernels/vec_half.h"
 
 namespace nnefrun::kernels {
 namespace {
@@ -35,13 +35,6 @@ void transpose_b32(const uint32_t* src, int64_t src_stride, uint32_t* dst, int64
 }
 
 // Whole vectors in place, the rest through a buffer.
-void f32_from_f16(const uint16_t* src, float* dst, int64_t n) {
-  int64_t i = 0;
-  for (; i + kLanes <= n; i += kLanes) vstore(dst + i, load_f16(src + i));
-  uint16_t rest[kLanes] = {};
-  for (int64_t j = i; j < n; ++j) rest[j - i] = src[j];
-  if (i < n) vstore_n(dst + i, load_f16(rest), n - i);
-}
 void f16_from_f32(const float* src, uint16_t* dst, int64_t n) {
   int64_t i = 0;
   for (; i + kLanes <= n; i += kLanes) store_f16(dst + i, vload(src + i));

@@ -222,9 +222,14 @@ TEST_CASE("ops and kernels list what there is", "[cli]") {
   const Outcome khronos = desk.run({"ops", "--dialect", "khronos"});
   CHECK(khronos.prints("\nconv "));
   CHECK_FALSE(khronos.prints("tract_core_scan"));
-  const auto conv = nlohmann::json::parse(desk.run({"ops", "conv", "--json"}).out);
+  const auto operation = [&](const char* name) {
+    return nlohmann::json::parse(desk.run({"ops", name, "--json"}).out);
+  };
+  const auto conv = operation("conv");
   CHECK(conv["types"] == "float");
   CHECK(conv["tuned_types"] == "f32");
+  CHECK(operation("matmul")["tuned_types"] == "f16, f32");  // f16 weights
+  CHECK(operation("tract_transformers_sdpa")["tuned_types"] == "f16, f32");
   CHECK(conv["dialects"] == std::vector<std::string>{"khronos", "tract", "engine"});
   const Outcome page = desk.run({"ops", "tract_core_gelu_approx"});
   CHECK(page.prints("tanh approximation of gelu"));

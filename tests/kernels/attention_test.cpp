@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <limits>
 
+#include "base/half.h"
 #include "kernels/attention/reference.h"
 #include "tests/kernels/kernel_test.h"
 
@@ -80,7 +81,31 @@ std::string describe(const AttentionShape& s) {
          "mask " + text(static_cast<int>(s.mask)) + (s.causal ? "causal" : "");
 }
 
-void check(const AttentionKernels& row, Case& c) {
+std::vector<uint16_t> to_halves(std::vector<float>& items) {
+  std::vector<uint16_t> halves;
+  for (float& item : items) {
+    halves.push_back(nnefrun::half_bits_from_float(item));
+    item = nnefrun::float_from_half_bits(halves.back());
+  }
+  return halves;
+}
+
+// What the attention is over f16 keys and values; those of the case are rounded to them.
+std::vector<float> run_over_halves(const AttentionKernels& row, Case& c) {
+  const std::vector<uint16_t> k = to_halves(c.k), v = to_halves(c.v);
+  AttentionArgs args = c.args;
+  args.shape.half_keys = true;
+  args.k = args.v = nullptr, args.half_k = k.data(), args.half_v = v.data();
+  Guarded<float> out(std::vector<float>(c.out_size(), -77.0F));
+  Guarded<std::byte> workspace(attention_workspace_size(args.shape, row));
+  args.out = out.data();
+  attention_f32(args, 0, attention_task_count(args.shape, row), workspace.data(), row);
+  REQUIRE(out.intact());
+  REQUIRE(workspace.intact());
+  return {out.data(), out.data() + out.size()};
+}
+
+void check(const AttentionKernels& row, Case& c, const std::vector<float>* same = nullptr) {
   INFO(describe(c.args.shape));
   const AttentionShape& s = c.args.shape;
   Guarded<float> out(std::vector<float>(c.out_size(), -77.0F));
@@ -112,6 +137,7 @@ void check(const AttentionKernels& row, Case& c) {
   }
   REQUIRE(nan_agrees);
   REQUIRE(worst <= 1.0);
+  if (same != nullptr) REQUIRE(std::vector<float>(out.data(), out.data() + out.size()) == *same);
 }
 
 }  // namespace
@@ -212,6 +238,23 @@ TEST_CASE("the tasks of an attention may be divided in any way", "[kernels][atte
       c.args.out = parts.data();
       for (int64_t task = tasks; task-- > 0;) attention_f32(c.args, task, task + 1, workspace.data(), row);
       REQUIRE(std::memcmp(whole.data(), parts.data(), whole.size() * sizeof(float)) == 0);
+    }
+  });
+}
+
+TEST_CASE("attention over f16 keys and values is that over their floats", "[kernels][attention][half]") {
+  for_each_attention([](const AttentionKernels& row) {
+    Random random(77);
+    for (const int64_t rows : {1, 3, 20, 40, 150}) {
+      for (const int64_t keys : {0, 1, 40, 97, 230}) {
+        for (const int64_t width : {3, 32, 35}) {
+          Case c(2, 4, 2, rows, keys, width, width + 5, rows % 2 == 0, keys % 3, random);
+          c.args.shape.causal = keys % 2 == 0;
+          if (width == 3) c.add_mask(rows == 3, 1, random), c.args.shape.causal = false;
+          const auto over_halves = run_over_halves(row, c);
+          check(row, c, &over_halves);
+        }
+      }
     }
   });
 }

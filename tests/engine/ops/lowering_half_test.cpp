@@ -48,7 +48,7 @@ TEST_CASE("arithmetic in f16 has steps", "[lowering][half]") {
   REQUIRE(bytes <= 24 * 40 * 2);
 }
 
-TEST_CASE("a cache of f16 keys and values is appended to in place", "[lowering][half][feedback]") {
+TEST_CASE("a cache of f16 keys and values is appended to and read in place", "[lowering][half][feedback]") {
   const Dim past_length = Dim::symbol("P"), new_length = Dim::symbol("S");
   Graph graph;
   const Outlet added = graph.add_external(fact_of(DataType::f16, {1, 2, new_length, 4}), "new");
@@ -60,6 +60,8 @@ TEST_CASE("a cache of f16 keys and values is appended to in place", "[lowering][
   REQUIRE(model->plan.has_value());
   REQUIRE(model->plan->caches.size() == 1);
   REQUIRE(steps_of(*model, StepKind::evaluate) == 0);
+  REQUIRE(steps_of(*model, StepKind::cast) == 2);  // the queries and the result, not the cache
+  REQUIRE(steps_of(*model, StepKind::copy) == 2);  // into the cache, not out of it
   Session session(model);
   Feedback state = session.feedback("out", "past", 3);
   Tensor held = Tensor::zeros(DataType::f16, {1, 2, 0, 4});
@@ -76,4 +78,40 @@ TEST_CASE("a cache of f16 keys and values is appended to in place", "[lowering][
     REQUIRE(kept.shape() == held.shape());
     for (int64_t i = 0; i < held.size(); ++i) REQUIRE(kept.as_double(i) == held.as_double(i));
   }
+}
+
+TEST_CASE("attention reads keys and values in f16 through transposes", "[lowering][half]") {
+  // [batch, position, head, item], as a projection leaves them
+  const auto graph_of = [](bool half_values, bool keeps) {
+    Graph graph;
+    const DimShape keys{2, 11, 3, 8};
+    const auto heads = [&](Outlet x) {
+      return graph.add("transpose", {x}, {Attribute::of_ints({0, 2, 1, 3})});
+    };
+    const auto floats = [&](Outlet x) { return graph.add("tract_core_cast", {x}, {Attribute("f32")}); };
+    const Outlet q = graph.add_external(fact_of(DataType::f32, {2, 3, 5, 8}), "q");
+    const Outlet k = floats(heads(graph.add_external(fact_of(DataType::f16, keys), "k")));
+    const Outlet v = graph.add_external(fact_of(half_values ? DataType::f16 : DataType::f32, keys), "v");
+    const Outlet values = half_values ? floats(heads(v)) : heads(v);
+    graph.outputs = {{graph.add(find_op("tract_transformers_sdpa"), {q, k, values}, {1, 1, 1, 0}, {}), "y"}};
+    if (keeps) graph.outputs.push_back({k, "k_f32"});
+    return graph;
+  };
+  const auto cast_steps = [&](bool half_values, bool keeps) {
+    const std::vector<Tensor> inputs{noise({2, 3, 5, 8}, 1), half({2, 11, 3, 8}, 2),
+                                     half_values ? half({2, 11, 3, 8}, 3) : noise({2, 11, 3, 8}, 3)};
+    return steps_of(*require_steps(graph_of(half_values, keeps), inputs), StepKind::cast);
+  };
+  REQUIRE(cast_steps(true, false) == 0);
+  REQUIRE(cast_steps(false, false) == 1);  // of keys alone: the step takes both in one type
+  REQUIRE(cast_steps(true, true) == 1);    // a result of the model, too
+}
+
+TEST_CASE("operators with kernels for f16 operands say so", "[lowering][half]") {
+  std::vector<std::string_view> names;
+  for (const OpDef* op : all_ops()) {
+    if (op->reads_halves) names.push_back(op->name);
+  }
+  REQUIRE(names ==
+          std::vector<std::string_view>{"linear", "matmul", "nnefrun_matmul", "tract_transformers_sdpa"});
 }
