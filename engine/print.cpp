@@ -106,7 +106,7 @@ class GraphPrinter {
         const Fact& fact = node.facts[0];
         const Tensor& value = node.initial ? *node.initial : *fact.constant;
         const bool own_line = named.count({index, 0}) != 0 || !inline_text(fact);
-        if (!own_line || (uses[index][0] == 0)) continue;
+        if (!own_line || uses[{index, 0}] == 0) continue;
         const std::string wanted = node.op->name == "variable"
                                        ? std::get<std::string>(node.attributes[1].value)
                                        : node.result_names[0];

@@ -175,7 +175,7 @@ class Quantizer {
           coded_[n] = types_.count(input) != 0;
       }
     }
-    const auto sole_reader = [&](Outlet wire) { return uses[wire.node][wire.result] == 1; };
+    const auto sole_reader = [&](Outlet wire) { return uses[wire] == 1; };
     // Saturation of the codes clamps: what a clamp alone reads has the clamp's range.
     for (uint32_t n = count; n-- > 0;) {
       const Node& node = base_.node(n);

@@ -87,17 +87,17 @@ struct Dim::Expression {
   std::string key;
 };
 
-Dim::Dim(std::vector<Term> terms) {
-  terms = normalized(std::move(terms));
-  if (terms.empty()) return;
-  if (terms.size() == 1 && terms[0].factors.empty()) {
-    constant_ = terms[0].coefficient;
-    return;
-  }
+Dim::Dim(std::vector<Term> terms) { *this = of_normalized(normalized(std::move(terms))); }
+
+Dim Dim::of_normalized(std::vector<Term> terms) {
+  if (terms.empty()) return 0;
+  if (terms.size() == 1 && terms[0].factors.empty()) return terms[0].coefficient;
   auto expression = std::make_shared<Expression>();
   expression->key = print(terms);
   expression->terms = std::move(terms);
-  expression_ = std::move(expression);
+  Dim dim;
+  dim.expression_ = std::move(expression);
+  return dim;
 }
 
 std::vector<Term> Dim::terms() const {
@@ -152,17 +152,34 @@ std::string_view Dim::as_symbol() const {
 
 Dim operator+(const Dim& a, const Dim& b) {
   if (a.is_constant() && b.is_constant()) return checked_add(a.constant_, b.constant_);
-  auto terms = a.terms();
+  if (a.is_constant()) return b + a;
+  if (b.is(0)) return a;
+  std::vector<Term> terms = a.expression_->terms;
+  if (b.is_constant()) {  // the most frequent case; the constant comes first
+    if (!terms[0].factors.empty()) {
+      terms.insert(terms.begin(), Term{b.constant_, {}});
+    } else if ((terms[0].coefficient = checked_add(terms[0].coefficient, b.constant_)) == 0) {
+      terms.erase(terms.begin());
+    }
+    return Dim::of_normalized(std::move(terms));
+  }
   for (auto& term : b.terms()) terms.push_back(term);
   return Dim(std::move(terms));
 }
 
 Dim operator-(const Dim& a) { return a * Dim(-1); }
-Dim operator-(const Dim& a, const Dim& b) { return a + b * Dim(-1); }
+Dim operator-(const Dim& a, const Dim& b) { return a == b ? Dim(0) : a + b * Dim(-1); }
 
 Dim operator*(const Dim& a, const Dim& b) {
   if (a.is_constant() && b.is_constant()) return checked_mul(a.constant_, b.constant_);
+  if (a.is_constant()) return b * a;
+  if (b.is(0) || b.is(1)) return b.is(0) ? b : a;
   std::vector<Term> terms;
+  if (b.is_constant()) {
+    terms = a.expression_->terms;
+    for (Term& term : terms) term.coefficient = checked_mul(term.coefficient, b.constant_);
+    return Dim::of_normalized(std::move(terms));
+  }
   const auto left = a.terms(), right = b.terms();
   if (left.size() * right.size() > 4096)
     throw Error("symbol-expression", "a symbolic extent grows too large");

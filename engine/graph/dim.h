@@ -83,6 +83,7 @@ class Dim {
  private:
   struct Expression;
   explicit Dim(std::vector<Term> terms);
+  static Dim of_normalized(std::vector<Term> terms);
   int64_t constant_ = 0;
   std::shared_ptr<const Expression> expression_;
 };

@@ -89,10 +89,9 @@ Outlet Graph::add(const OpDef* op, std::vector<Outlet> inputs, std::vector<uint3
   node.facts = std::move(results);
   result_names.resize(node.facts.size());
   const auto index = static_cast<uint32_t>(nodes_.size());
-  for (uint32_t i = 0; i < result_names.size(); ++i) {
-    std::string& result = result_names[i];
+  for (std::string& result : result_names) {
     result = unique_name(result.empty() ? std::string(op->name) : std::move(result));
-    names_.emplace(result, Outlet{index, i});
+    names_.insert(result);
   }
   node.result_names = std::move(result_names);
   nodes_.push_back(std::move(node));
@@ -114,13 +113,52 @@ Outlet Graph::add(std::string_view op, std::vector<Outlet> inputs, std::vector<A
 
 Outlet Graph::add_copy(Node node, std::vector<Outlet> inputs) {
   node.inputs = std::move(inputs);
-  const auto index = static_cast<uint32_t>(nodes_.size());
-  for (uint32_t i = 0; i < node.result_names.size(); ++i) {
-    node.result_names[i] = unique_name(std::move(node.result_names[i]));
-    names_.emplace(node.result_names[i], Outlet{index, i});
+  for (std::string& result : node.result_names) {
+    result = unique_name(std::move(result));
+    names_.insert(result);
   }
+  return adopt(std::move(node));
+}
+
+Graph Graph::successor_of(Graph& old) {
+  Graph next;
+  next.name = std::move(old.name);
+  next.symbols = std::move(old.symbols);
+  next.assertions = std::move(old.assertions);
+  next.properties = std::move(old.properties);
+  next.names_ = std::move(old.names_);
+  next.nodes_.reserve(old.nodes_.size());
+  return next;
+}
+
+Outlet Graph::adopt(Node node) {
   nodes_.push_back(std::move(node));
-  return {index, 0};
+  return {static_cast<uint32_t>(nodes_.size() - 1), 0};
+}
+
+void Graph::retain(const std::vector<uint32_t>& stands_for) {
+  std::vector<uint32_t> moved(stands_for.size(), kNobody);
+  const auto follow = [&](Outlet& outlet) { outlet.node = moved[outlet.node]; };
+  uint32_t count = 0;
+  for (uint32_t i = 0; i < stands_for.size(); ++i) {
+    Node& node = nodes_[i];
+    if (stands_for[i] != i) {
+      for (const std::string& result : node.result_names) names_.erase(result);
+      if (stands_for[i] != kNobody) moved[i] = moved[stands_for[i]];
+      continue;
+    }
+    for (Outlet& input : node.inputs) follow(input);
+    moved[i] = count;
+    if (i != count) nodes_[count] = std::move(node);
+    ++count;
+  }
+  nodes_.erase(nodes_.begin() + count, nodes_.end());
+  for (Outlet& input : inputs) follow(input);
+  for (GraphOutput& output : outputs) follow(output.outlet);
+  for (auto& [variable, next] : updates) {
+    follow(variable);
+    follow(next);
+  }
 }
 
 Outlet Graph::add_constant(Tensor value, std::string label, std::optional<AffineQuantization> quant) {
@@ -158,7 +196,7 @@ void Graph::rename(Outlet outlet, std::string name) {
   if (current == name) return;
   names_.erase(current);
   current = unique_name(std::move(name));
-  names_.emplace(current, outlet);
+  names_.insert(current);
 }
 
 void Graph::declare_symbol(std::string_view symbol) {
@@ -174,52 +212,39 @@ std::string Graph::fresh_symbol(std::string_view prefix) {
   return symbol;
 }
 
-std::vector<std::vector<uint32_t>> Graph::use_counts() const {
-  std::vector<std::vector<uint32_t>> uses;
+UseCounts Graph::use_counts() const {
+  UseCounts uses;
   uses.reserve(nodes_.size());
-  for (const Node& node : nodes_) uses.emplace_back(node.facts.size(), 0);
+  for (const Node& node : nodes_) uses.add_node(node.facts.size());
   for (const Node& node : nodes_) {
-    for (const Outlet& input : node.inputs) ++uses[input.node][input.result];
+    for (const Outlet& input : node.inputs) ++uses[input];
   }
-  for (const GraphOutput& output : outputs) ++uses[output.outlet.node][output.outlet.result];
-  for (const auto& update : updates) {
-    ++uses[update.first.node][update.first.result];
-    ++uses[update.second.node][update.second.result];
+  for (const GraphOutput& output : outputs) ++uses[output.outlet];
+  for (const auto& [variable, next] : updates) {
+    ++uses[variable];
+    ++uses[next];
   }
   return uses;
 }
 
 Graph without_dead_nodes(Graph graph) {
   const auto& nodes = graph.nodes();
-  std::vector<bool> live(nodes.size(), false);
-  for (const Outlet& input : graph.inputs) live[input.node] = true;
-  for (const GraphOutput& output : graph.outputs) live[output.outlet.node] = true;
-  for (const auto& update : graph.updates) live[update.first.node] = live[update.second.node] = true;
-  for (size_t i = nodes.size(); i-- > 0;) {
-    live[i] = live[i] || nodes[i].op->stateful;
-    if (!live[i]) continue;
-    for (const Outlet& input : nodes[i].inputs) live[input.node] = true;
+  constexpr uint32_t kNobody = Graph::kNobody;
+  std::vector<uint32_t> stands_for(nodes.size(), kNobody);
+  const auto keep = [&](Outlet outlet) { stands_for[outlet.node] = outlet.node; };
+  for (const Outlet& input : graph.inputs) keep(input);
+  for (const GraphOutput& output : graph.outputs) keep(output.outlet);
+  for (const auto& [variable, next] : graph.updates) {
+    keep(variable);
+    keep(next);
   }
-  if (std::find(live.begin(), live.end(), false) == live.end()) return graph;
-  Graph out;
-  out.name = std::move(graph.name);
-  out.symbols = std::move(graph.symbols);
-  out.assertions = std::move(graph.assertions);
-  out.properties = std::move(graph.properties);
-  std::vector<uint32_t> moved(nodes.size(), 0);
-  const auto map = [&](Outlet outlet) { return Outlet{moved[outlet.node], outlet.result}; };
-  for (uint32_t i = 0; i < live.size(); ++i) {
-    if (!live[i]) continue;
-    Node node = graph.take_node(i);
-    std::vector<Outlet> inputs;
-    for (const Outlet& input : node.inputs) inputs.push_back(map(input));
-    moved[i] = out.add_copy(std::move(node), std::move(inputs)).node;
+  for (auto i = static_cast<uint32_t>(nodes.size()); i-- > 0;) {
+    if (nodes[i].op->stateful) keep({i, 0});
+    if (stands_for[i] == kNobody) continue;
+    for (const Outlet& input : nodes[i].inputs) keep(input);
   }
-  for (const Outlet& input : graph.inputs) out.inputs.push_back(map(input));
-  for (GraphOutput& output : graph.outputs)
-    out.outputs.push_back({map(output.outlet), std::move(output.name)});
-  for (const auto& update : graph.updates) out.updates.emplace_back(map(update.first), map(update.second));
-  return out;
+  if (std::find(stands_for.begin(), stands_for.end(), kNobody) != stands_for.end()) graph.retain(stands_for);
+  return graph;
 }
 
 }  // namespace nnefrun

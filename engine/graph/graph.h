@@ -10,9 +10,10 @@
 
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <string>
 #include <string_view>
-#include <unordered_map>
+#include <unordered_set>
 #include <variant>
 #include <vector>
 
@@ -86,6 +87,31 @@ struct Assertion {
   std::string scenario;  // "" holds always; else one of several alternatives (tract-opl 6.2)
 };
 
+// How many nodes and outputs read each result of a graph.
+class UseCounts {
+ public:
+  uint32_t& operator[](Outlet outlet) { return counts_[first_[outlet.node] + outlet.result]; }
+  uint32_t operator[](Outlet outlet) const { return counts_[first_[outlet.node] + outlet.result]; }
+  std::span<uint32_t> of_node(uint32_t node) {
+    const size_t end = node + 1 < first_.size() ? first_[node + 1] : counts_.size();
+    return {counts_.data() + first_[node], end - first_[node]};
+  }
+  bool empty() const { return first_.empty(); }
+  void reserve(size_t nodes) {
+    first_.reserve(nodes);
+    counts_.reserve(nodes);
+  }
+  // Behind those that are there: a node whose results nobody reads.
+  void add_node(size_t results) {
+    first_.push_back(static_cast<uint32_t>(counts_.size()));
+    counts_.resize(counts_.size() + results, 0);
+  }
+
+ private:
+  std::vector<uint32_t> first_;  // of each node, in counts_
+  std::vector<uint32_t> counts_;
+};
+
 class Graph {
  public:
   std::string name = "network";
@@ -102,8 +128,16 @@ class Graph {
              std::string name = {});
   // Appends a node whose facts are known already (copying or moving between graphs).
   Outlet add_copy(Node node, std::vector<Outlet> inputs);
-  // Moves a node out, for a graph that is taken apart: the place it had must not be looked at again.
+  // For a graph that is taken apart and built anew with changes. The new graph has everything of the old one
+  // but its interface, updates and nodes; adopt() appends those one by one, whose inputs the caller has set
+  // to outlets of the new graph. The old one is then of no use but for its interface and updates.
+  static Graph successor_of(Graph& old);
+  Outlet adopt(Node node);
   Node take_node(uint32_t index) { return std::move(nodes_[index]); }
+  // Removes nodes in place. stands_for[i] == i: node i stays. Another index: node i goes, and what reads its
+  // results reads those of that earlier node, which stays. kNobody: it goes, and nothing that stays reads it.
+  static constexpr uint32_t kNobody = UINT32_MAX;
+  void retain(const std::vector<uint32_t>& stands_for);
   // A stored tensor: node `variable(shape, label)`. The label names the .dat file when the graph is written.
   Outlet add_constant(Tensor value, std::string label,
                       std::optional<AffineQuantization> quant = std::nullopt);
@@ -137,8 +171,7 @@ class Graph {
   // Variables that `update` writes: variable node -> outlet of the new value, committed after each run.
   std::vector<std::pair<Outlet, Outlet>> updates;
 
-  // How many nodes and outputs read each result: uses()[node][result].
-  std::vector<std::vector<uint32_t>> use_counts() const;
+  UseCounts use_counts() const;
 
  private:
   std::string unique_name(std::string wanted);
@@ -147,7 +180,7 @@ class Graph {
     using is_transparent = void;
     size_t operator()(std::string_view name) const { return std::hash<std::string_view>()(name); }
   };
-  std::unordered_map<std::string, Outlet, NameHash, std::equal_to<>> names_;
+  std::unordered_set<std::string, NameHash, std::equal_to<>> names_;  // of all results
 };
 
 // The graph without nodes that no output, update or stateful node needs. Inputs stay.

@@ -202,7 +202,7 @@ std::vector<Tensor> interpret(const Graph& graph, const std::vector<Tensor>& inp
     }
     // Values are dropped after their last reader.
     for (const Outlet& input : node.inputs) {
-      if (--uses[input.node][input.result] == 0) values[input.node][input.result] = Tensor();
+      if (--uses[input] == 0) values[input.node][input.result] = Tensor();
     }
   }
   std::vector<Tensor> results;

@@ -443,7 +443,7 @@ uint32_t PlanBuilder::constant(Tensor value) {
 
 uint32_t PlanBuilder::readers_of(Outlet outlet) {
   if (use_counts_.empty()) use_counts_ = graph_.use_counts();
-  return use_counts_[outlet.node][outlet.result];
+  return use_counts_[outlet];
 }
 
 void* PlanBuilder::last_parameters(StepKind kind, uint32_t value, size_t size) {
@@ -456,9 +456,8 @@ void* PlanBuilder::last_parameters(StepKind kind, uint32_t value, size_t size) {
 }
 
 uint32_t PlanBuilder::expression(SizeExpression::Kind kind, int64_t a, int64_t b) {
-  const std::string key =
-      "#" + std::to_string(static_cast<int>(kind)) + "," + std::to_string(a) + "," + std::to_string(b);
-  const auto [it, fresh] = sizes_.try_emplace(key, static_cast<uint32_t>(plan_.expressions.size()));
+  const auto [it, fresh] = expressions_.try_emplace({static_cast<int64_t>(kind), a, b},
+                                                    static_cast<uint32_t>(plan_.expressions.size()));
   if (fresh) {
     SizeExpression e;
     e.kind = kind;

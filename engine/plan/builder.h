@@ -9,6 +9,7 @@
 // missing one is made by a repack step in front of the first step that wants it.
 #pragma once
 
+#include <array>
 #include <cstring>
 #include <functional>
 #include <map>
@@ -215,16 +216,25 @@ class PlanBuilder {
   std::set<uint32_t> given_;  // nodes that are inputs or updated variables
   std::set<uint32_t> begun_;  // concats whose result exists because a part of it is computed in its place
   std::map<std::pair<Outlet, std::string>, uint32_t> derived_;
-  std::vector<std::vector<uint32_t>> use_counts_;  // of each result; empty until somebody asks
+  UseCounts use_counts_;  // of each result; empty until somebody asks
   std::map<std::pair<Outlet, std::string>, uint32_t> derived_values_;
   struct Readers {
     std::vector<uint32_t> nodes;
     size_t lowered = 0;  // so many of them, the one at hand not yet
   };
-  std::map<uint32_t, Readers> readers_;     // of each constant node
-  std::set<uint32_t> evaluated_constants_;  // those that an evaluate step reads
-  bool blocked_ = false;                    // the node at hand is lowered in the blocked layout
-  std::unordered_map<std::string, uint32_t> sizes_;
+  std::map<uint32_t, Readers> readers_;              // of each constant node
+  std::set<uint32_t> evaluated_constants_;           // those that an evaluate step reads
+  bool blocked_ = false;                             // the node at hand is lowered in the blocked layout
+  std::unordered_map<std::string, uint32_t> sizes_;  // by the text of the Dim
+  using ExpressionKey = std::array<int64_t, 3>;      // kind, a, b
+  struct ExpressionHash {
+    size_t operator()(const ExpressionKey& key) const {
+      size_t hash = 0;
+      for (const int64_t item : key) hash = (hash ^ static_cast<size_t>(item)) * 0x9e3779b97f4a7c15u;
+      return hash ^ (hash >> 32);
+    }
+  };
+  std::unordered_map<ExpressionKey, uint32_t, ExpressionHash> expressions_;
   uint32_t node_ = 0;
   std::string why_evaluated_;
 };

@@ -82,7 +82,7 @@ class Grouped {
 
   // Blocks that all readers have as groups go at once: a model is never there in both forms.
   void release(Outlet blocks) {
-    if (!is_blocks(blocks) || --uses_[blocks.node][0] > 0) return;
+    if (!is_blocks(blocks) || --uses_[blocks] > 0) return;
     from_.mutable_fact(blocks).constant = nullptr;
     for (const Outlet& input : from_.node(blocks).inputs) release(input);
   }
@@ -147,7 +147,7 @@ class Grouped {
   }
 
   Graph& from_;
-  std::vector<std::vector<uint32_t>> uses_;
+  UseCounts uses_;
   Graph out_;
   std::vector<uint32_t> moved_;
   std::vector<bool> is_blocks_;

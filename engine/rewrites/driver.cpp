@@ -1,8 +1,8 @@
 #include <algorithm>
-#include <map>
+#include <bit>
+#include <numeric>
 #include <set>
 #include <unordered_map>
-#include <unordered_set>
 
 #include "engine/graph/variable.h"
 #include "engine/rewrites/rewrite.h"
@@ -70,40 +70,71 @@ void copy_interface(const Graph& graph, const std::vector<uint32_t>& moved, Grap
 
 namespace {
 
+// The rewrites that look at nodes of one operator, and those that look at all.
+class Rules {
+ public:
+  explicit Rules(const std::vector<const Rewrite*>& rewrites) {
+    for (const Rewrite* rewrite : rewrites) {
+      if (rewrite->op.empty()) {
+        general_.push_back(rewrite);
+      } else if (const OpDef* op = find_op(rewrite->op)) {
+        by_op_[op].push_back(rewrite);
+      }
+    }
+    external_ = find_op("tract_core_external");
+    variable_ = find_op("variable");
+  }
+
+  // The first that applies to a node, and its patch.
+  const Rewrite* first(const RewriteContext& context, std::optional<Patch>& patch) const {
+    const OpDef* op = context.node().op;
+    if (op == external_ || op == variable_) return nullptr;
+    const auto own = by_op_.find(op);
+    for (const auto* list : {own == by_op_.end() ? nullptr : &own->second, &general_}) {
+      for (size_t k = 0; list != nullptr && k < list->size(); ++k) {
+        patch = (*list)[k]->apply(context);
+        if (patch) return (*list)[k];
+      }
+    }
+    return nullptr;
+  }
+
+ private:
+  std::unordered_map<const OpDef*, std::vector<const Rewrite*>> by_op_;
+  std::vector<const Rewrite*> general_;
+  const OpDef *external_, *variable_;
+};
+
 // Builds the rewritten graph node by node: everything a node depends on has been rewritten before it is
 // looked at.
 class Sweep {
  public:
-  Sweep(Graph old, const std::vector<const Rewrite*>& rewrites, RewriteOptions& options)
-      : old_(std::move(old)), options_(options), old_uses_(old_.use_counts()) {
-    for (const Rewrite* rewrite : rewrites) {
-      if (rewrite->op.empty())
-        general_.push_back(rewrite);
-      else
-        by_op_[rewrite->op].push_back(rewrite);
-    }
-  }
+  // None of the rules applies to a node before `first`. `uses` are those of the graph.
+  Sweep(Graph old, const Rules& rules, uint32_t first, UseCounts uses, RewriteOptions& options)
+      : old_(std::move(old)), rules_(rules), first_(first), options_(options), old_uses_(std::move(uses)) {}
 
   Graph run(int64_t* applied, std::string* last) {
-    next_.name = std::move(old_.name);
-    next_.symbols = std::move(old_.symbols);
-    next_.assertions = std::move(old_.assertions);
-    next_.properties = std::move(old_.properties);
-    moved_.resize(old_.nodes().size());
-    for (uint32_t i = 0; i < moved_.size(); ++i) {
+    next_ = Graph::successor_of(old_);
+    const auto count = static_cast<uint32_t>(old_.nodes().size());
+    moved_.reserve(count);
+    moved_first_.reserve(count);
+    uses_.reserve(count);
+    std::vector<Outlet> results;
+    for (uint32_t i = 0; i < count; ++i) {
       Node node = old_.take_node(i);
       const auto result_count = static_cast<uint32_t>(node.facts.size());
-      std::vector<Outlet> inputs;
-      for (const Outlet& input : node.inputs) inputs.push_back(moved_[input.node][input.result]);
-      Outlet added = next_.add_copy(std::move(node), std::move(inputs));
-      uses_.push_back(std::move(old_uses_[i]));
-      std::vector<Outlet> results;
-      for (uint32_t r = 0; r < result_count; ++r) results.push_back({added.node, r});
+      for (Outlet& input : node.inputs) input = moved(input);
+      const uint32_t added = next_.adopt(std::move(node)).node;
+      uses_.add_node(result_count);
+      std::ranges::copy(old_uses_.of_node(i), uses_.of_node(added).begin());
+      results.clear();
+      for (uint32_t r = 0; r < result_count; ++r) results.push_back({added, r});
       for (const auto& update : old_.updates) {
-        if (update.first.node == i) next_.updates.emplace_back(added, Outlet{});
+        if (update.first.node == i) next_.updates.emplace_back(Outlet{added, 0}, Outlet{});
       }
-      look(added.node, results, applied, last);
-      moved_[i] = results;
+      if (i >= first_) look(added, results, applied, last);
+      moved_first_.push_back(static_cast<uint32_t>(moved_.size()));
+      moved_.insert(moved_.end(), results.begin(), results.end());
     }
     for (const Outlet& input : old_.inputs) next_.inputs.push_back(moved(input));
     for (const GraphOutput& output : old_.outputs)
@@ -119,25 +150,15 @@ class Sweep {
   const std::set<uint32_t>& replaced() const { return replaced_; }
 
  private:
-  Outlet moved(Outlet outlet) const { return moved_[outlet.node][outlet.result]; }
+  Outlet moved(Outlet outlet) const { return moved_[moved_first_[outlet.node] + outlet.result]; }
 
   // Tries the rewrites on one node of the new graph, and on what a patch put in its place.
   void look(uint32_t index, std::vector<Outlet>& results, int64_t* applied, std::string* last) {
     for (int depth = 0; depth < 64; ++depth) {
-      const Node& node = next_.node(index);
-      if (node.op->name == "tract_core_external" || node.op->name == "variable") return;
-      const auto it = by_op_.find(node.op->name);
+      if (options_.max_rewrites == 0) return;
       std::optional<Patch> patch;
-      const Rewrite* used = nullptr;
-      for (const std::vector<const Rewrite*>* list :
-           {it == by_op_.end() ? nullptr : &it->second, &general_}) {
-        for (size_t k = 0; list != nullptr && !patch && k < list->size(); ++k) {
-          if (options_.max_rewrites == 0) return;
-          used = (*list)[k];
-          patch = used->apply(RewriteContext(next_, index, uses_, options_.in_body));
-        }
-      }
-      if (!patch) return;
+      const Rewrite* used = rules_.first(RewriteContext(next_, index, uses_, options_.in_body), patch);
+      if (used == nullptr) return;
       const std::vector<Outlet> replacements = splice(*patch, index, *used);
       ++*applied;
       if (options_.on_applied) options_.on_applied(used->name);
@@ -151,7 +172,11 @@ class Sweep {
   }
 
   std::vector<Outlet> splice(const Patch& patch, uint32_t index, const Rewrite& rewrite) {
-    const Node replaced = next_.node(index);
+    // Of the node that goes; adding others moves it.
+    const OpDef* const op_before = next_.node(index).op;
+    const SourceLocation where = next_.node(index).where;
+    const std::string call_chain = next_.node(index).call_chain;
+    const auto result_count = static_cast<uint32_t>(next_.node(index).facts.size());
     std::vector<Outlet> added;
     const auto resolve = [&](const PatchWire& wire) {
       return wire.is_tap ? wire.tap : Outlet{added[wire.node].node, wire.result};
@@ -177,17 +202,13 @@ class Sweep {
         std::vector<Outlet> inputs;
         for (const PatchWire& wire : node.inputs) inputs.push_back(resolve(wire));
         added.push_back(next_.add(op, std::move(inputs), std::move(counts), node.attributes, {node.name},
-                                  node.bodies, replaced.where, replaced.call_chain));
+                                  node.bodies, where, call_chain));
       }
-      std::vector<uint32_t> fresh(next_.node(added.back()).facts.size(), 0);
-      uses_.push_back(fresh);
+      uses_.add_node(next_.node(added.back()).facts.size());
     }
     // Readers: those inside the patch, and those of the wires it replaces.
     for (const Patch::NewNode& node : patch.nodes) {
-      for (const PatchWire& wire : node.inputs) {
-        const Outlet outlet = resolve(wire);
-        ++uses_[outlet.node][outlet.result];
-      }
+      for (const PatchWire& wire : node.inputs) ++uses_[resolve(wire)];
     }
     // Readers of `old` that come later read `outlet`.
     const auto take_place = [&](Outlet old, Outlet outlet) {
@@ -197,10 +218,10 @@ class Sweep {
         throw Error("rewrite-fact", "rewrite " + std::string(rewrite.name) + " would change `" + name +
                                         "` from " + before.to_string() + " to " +
                                         next_.fact(outlet).to_string())
-            .at(replaced.where)
+            .at(where)
             .note("--disable " + std::string(rewrite.name) + " leaves it out");
       }
-      uses_[outlet.node][outlet.result] += uses_[old.node][old.result];
+      uses_[outlet] += uses_[old];
       for (auto& update : new_updates_) {
         if (update.second == old) update.second = outlet;
       }
@@ -210,22 +231,22 @@ class Sweep {
       }
     };
     std::vector<Outlet> results;
-    for (uint32_t r = 0; r < replaced.facts.size(); ++r) {
+    for (uint32_t r = 0; r < result_count; ++r) {
       results.push_back(resolve(patch.results.at(r)));
       take_place({index, r}, results.back());
     }
     for (const auto& [old, wire] : patch.also) {
       const Outlet outlet = resolve(wire);
       take_place(old, outlet);
-      for (auto& moved : moved_) std::replace(moved.begin(), moved.end(), old, outlet);
+      std::replace(moved_.begin(), moved_.end(), old, outlet);
     }
     for (const auto& [variable, next] : patch.updates) {
-      for (const PatchWire& wire : {variable, next}) ++uses_[resolve(wire).node][resolve(wire).result];
+      for (const PatchWire& wire : {variable, next}) ++uses_[resolve(wire)];
       new_updates_.emplace_back(resolve(variable), resolve(next));
     }
-    uses_[index].assign(uses_[index].size(), 0);
+    std::ranges::fill(uses_.of_node(index), 0);
     lose_readers(index);
-    if (replaced.op->stateful) replaced_.insert(index);
+    if (op_before->stateful) replaced_.insert(index);
     return results;
   }
 
@@ -237,9 +258,8 @@ class Sweep {
       const uint32_t node = dead.back();
       dead.pop_back();
       for (const Outlet& input : next_.node(node).inputs) {
-        std::vector<uint32_t>& uses = uses_[input.node];
-        if (uses[input.result] == 0 || --uses[input.result] > 0) continue;
-        if (std::any_of(uses.begin(), uses.end(), [](uint32_t n) { return n > 0; })) continue;
+        if (uses_[input] == 0 || --uses_[input] > 0) continue;
+        if (std::ranges::any_of(uses_.of_node(input.node), [](uint32_t n) { return n > 0; })) continue;
         if (next_.node(input).op->stateful) continue;
         dead.push_back(input.node);
         const auto& constant = next_.fact({input.node, 0}).constant;
@@ -252,51 +272,39 @@ class Sweep {
   static constexpr size_t kLargeConstant = size_t{1} << 16;
 
   Graph old_;
+  const Rules& rules_;
+  const uint32_t first_;
   RewriteOptions& options_;
-  std::vector<std::vector<uint32_t>> old_uses_;
+  UseCounts old_uses_;
   Graph next_;
-  std::vector<std::vector<uint32_t>> uses_;
-  std::vector<std::vector<Outlet>> moved_;
+  UseCounts uses_;
+  // Where the results of the old nodes are now; of each node the first.
+  std::vector<Outlet> moved_;
+  std::vector<uint32_t> moved_first_;
   std::vector<std::pair<Outlet, Outlet>> new_updates_;
   std::set<uint32_t> replaced_;
-  std::map<std::string_view, std::vector<const Rewrite*>> by_op_;
-  std::vector<const Rewrite*> general_;
 };
 
 // What keeps a state is not kept for its sake when something else does its work.
 Graph without_replaced(Graph graph, const std::set<uint32_t>& replaced) {
   if (replaced.empty()) return graph;
-  Graph out = empty_like(graph);
-  std::vector<uint32_t> moved(graph.nodes().size());
-  for (uint32_t i = 0; i < moved.size(); ++i) {
-    if (replaced.count(i) != 0) continue;
-    Node node = graph.take_node(i);
-    std::vector<Outlet> inputs;
-    for (const Outlet& input : node.inputs) inputs.push_back({moved[input.node], input.result});
-    moved[i] = out.add_copy(std::move(node), std::move(inputs)).node;
-  }
-  copy_interface(graph, moved, out);
-  return out;
+  std::vector<uint32_t> stands_for(graph.nodes().size());
+  std::iota(stands_for.begin(), stands_for.end(), 0);
+  for (const uint32_t node : replaced) stands_for[node] = Graph::kNobody;
+  graph.retain(stands_for);
+  return graph;
 }
 
 constexpr int kMaxRounds = 50;
 
-// Whether any of them would change the graph, which is cheaper to ask than to build it anew.
-bool any_applies(const Graph& graph, const std::vector<const Rewrite*>& rewrites, bool in_body) {
-  std::unordered_map<std::string_view, std::vector<const Rewrite*>> by_op;
-  for (const Rewrite* rewrite : rewrites) by_op[rewrite->op].push_back(rewrite);
-  const std::vector<const Rewrite*>& general = by_op[""];
-  const auto uses = graph.use_counts();
+// The first node that one of them would change: cheaper to ask than to build the graph anew.
+std::optional<uint32_t> first_applies(const Graph& graph, const Rules& rules, const UseCounts& uses,
+                                      bool in_body) {
+  std::optional<Patch> patch;
   for (uint32_t i = 0; i < graph.nodes().size(); ++i) {
-    const std::string_view op = graph.node(i).op->name;
-    if (op == "tract_core_external" || op == "variable") continue;
-    const RewriteContext context(graph, i, uses, in_body);
-    const auto applies = [&](const Rewrite* rewrite) { return rewrite->apply(context).has_value(); };
-    const auto own = by_op.find(op);
-    if (own != by_op.end() && std::any_of(own->second.begin(), own->second.end(), applies)) return true;
-    if (std::any_of(general.begin(), general.end(), applies)) return true;
+    if (rules.first(RewriteContext(graph, i, uses, in_body), patch) != nullptr) return i;
   }
-  return false;
+  return std::nullopt;
 }
 
 }  // namespace
@@ -308,11 +316,14 @@ Graph apply_rewrites(Graph graph, const std::vector<const Rewrite*>& rewrites, R
     if (std::find(options.disabled.begin(), options.disabled.end(), rewrite->name) == options.disabled.end())
       enabled.push_back(rewrite);
   }
+  const Rules rules(enabled);
   std::string last;
   for (int round = 0; round < kMaxRounds; ++round) {
     int64_t now = 0;
-    if (!any_applies(graph, enabled, options.in_body)) return graph;
-    Sweep sweep(std::move(graph), enabled, options);
+    UseCounts uses = graph.use_counts();
+    const std::optional<uint32_t> first = first_applies(graph, rules, uses, options.in_body);
+    if (!first) return graph;
+    Sweep sweep(std::move(graph), rules, *first, std::move(uses), options);
     graph = sweep.run(&now, &last);
     graph = without_dead_nodes(without_replaced(std::move(graph), sweep.replaced()));
     *applied += now;
@@ -322,28 +333,6 @@ Graph apply_rewrites(Graph graph, const std::vector<const Rewrite*>& rewrites, R
               "rewrite " + last + " still applies after " + std::to_string(kMaxRounds) + " rounds")
       .note("--disable " + last + " leaves it out");
 }
-
-namespace {
-
-std::string attribute_key(const Attribute& a) {
-  switch (a.value.index()) {
-    case 1: return std::get<bool>(a.value) ? "T" : "F";
-    case 2: return std::get<Dim>(a.value).to_string();
-    case 3: {
-      const double v = std::get<double>(a.value);
-      return std::string(reinterpret_cast<const char*>(&v), sizeof v);
-    }
-    case 4: return "'" + std::get<std::string>(a.value) + "'";
-    case 5: {
-      std::string key = "[";
-      for (const Attribute& item : std::get<Attribute::List>(a.value)) key += attribute_key(item) + ",";
-      return key + "]";
-    }
-    default: return "-";
-  }
-}
-
-}  // namespace
 
 Graph with_rewritten_bodies(const Graph& graph, const std::function<Graph(Graph)>& rewrite) {
   Graph out = empty_like(graph);
@@ -361,54 +350,74 @@ Graph with_rewritten_bodies(const Graph& graph, const std::function<Graph(Graph)
 
 namespace {
 
-// What two nodes share when one of them can go, given the wires that they read; empty for a node that is
-// never like another.
-std::string repetition_key(const Node& node, const std::vector<Outlet>& inputs) {
-  const bool unique = node.op->stateful || !node.bodies.empty() || node.op->name == "tract_core_external" ||
-                      node.op->name == "variable" || node.op->name == "tract_onnx_random" ||
-                      node.op->name == "tract_onnx_multinomial";
-  if (unique) return {};
-  std::string key(node.op->name);
-  for (const Outlet& input : inputs)
-    key += "|" + std::to_string(input.node) + "." + std::to_string(input.result);
-  for (const uint32_t count : node.input_counts) key += "#" + std::to_string(count);
-  for (const Attribute& a : node.attributes) key += ";" + attribute_key(a);
-  return key;
+size_t mixed(size_t hash, size_t value) {
+  hash = (hash ^ value) * 0x9e3779b97f4a7c15u;
+  return hash ^ (hash >> 32);
 }
 
-bool has_repetitions(const Graph& graph) {
-  std::unordered_set<std::string> known;
-  for (const Node& node : graph.nodes()) {
-    std::string key = repetition_key(node, node.inputs);
-    if (!key.empty() && !known.insert(std::move(key)).second) return true;
+size_t hash_of(const Attribute& a) {
+  const size_t kind = a.value.index();
+  if (const auto* truth = std::get_if<bool>(&a.value)) return mixed(kind, *truth ? 1 : 0);
+  if (const auto* text = std::get_if<std::string>(&a.value))
+    return mixed(kind, std::hash<std::string>()(*text));
+  if (const auto* real = std::get_if<double>(&a.value)) return mixed(kind, std::bit_cast<uint64_t>(*real));
+  if (const auto* dim = std::get_if<Dim>(&a.value)) {
+    return mixed(kind, dim->is_constant() ? static_cast<size_t>(dim->value())
+                                          : std::hash<std::string>()(dim->to_string()));
   }
-  return false;
+  size_t hash = kind;
+  if (const auto* list = std::get_if<Attribute::List>(&a.value)) {
+    for (const Attribute& item : *list) hash = mixed(hash, hash_of(item));
+  }
+  return hash;
+}
+
+// Whether a node may be like another that computes the same.
+bool may_repeat(const Node& node) {
+  return !node.op->stateful && node.bodies.empty() && node.op->name != "tract_core_external" &&
+         node.op->name != "variable" && node.op->name != "tract_onnx_random" &&
+         node.op->name != "tract_onnx_multinomial";
 }
 
 }  // namespace
 
 Graph without_repetitions(Graph graph, int64_t* merged) {
-  if (!has_repetitions(graph)) return graph;
-  Graph out = empty_like(graph);
-  std::unordered_map<std::string, uint32_t> known;
-  std::vector<uint32_t> moved(graph.nodes().size());
-  for (uint32_t i = 0; i < moved.size(); ++i) {
-    Node node = graph.take_node(i);
-    std::vector<Outlet> inputs;
-    for (const Outlet& input : node.inputs) inputs.push_back({moved[input.node], input.result});
-    std::string key = repetition_key(node, inputs);
-    if (!key.empty()) {
-      const auto [it, fresh] = known.try_emplace(std::move(key), static_cast<uint32_t>(out.nodes().size()));
-      if (!fresh) {
-        moved[i] = it->second;
-        ++*merged;
-        continue;
-      }
+  const std::vector<Node>& nodes = graph.nodes();
+  std::vector<uint32_t> stands_for(nodes.size());
+  // Open addressing: of each place the node, and some bits of its hash, so that others are rarely looked at.
+  struct Entry {
+    uint32_t node = Graph::kNobody, hash = 0;
+  };
+  std::vector<Entry> table(std::bit_ceil(2 * nodes.size() + 1));
+  const int64_t before = *merged;
+  const auto same_wire = [&](Outlet a, Outlet b) {
+    return stands_for[a.node] == stands_for[b.node] && a.result == b.result;
+  };
+  for (uint32_t i = 0; i < nodes.size(); ++i) {
+    stands_for[i] = i;
+    const Node& node = nodes[i];
+    if (!may_repeat(node)) continue;
+    size_t hash = std::hash<const OpDef*>()(node.op);
+    for (const Outlet& input : node.inputs) hash = mixed(mixed(hash, stands_for[input.node]), input.result);
+    for (const Attribute& attribute : node.attributes) hash = mixed(hash, hash_of(attribute));
+    const auto bits = static_cast<uint32_t>(hash >> 32);
+    size_t place = hash & (table.size() - 1);
+    for (; table[place].node != Graph::kNobody; place = (place + 1) & (table.size() - 1)) {
+      if (table[place].hash != bits) continue;
+      const Node& other = nodes[table[place].node];
+      if (other.op == node.op && other.input_counts == node.input_counts &&
+          std::ranges::equal(other.inputs, node.inputs, same_wire) && other.attributes == node.attributes)
+        break;
     }
-    moved[i] = out.add_copy(std::move(node), std::move(inputs)).node;
+    if (table[place].node == Graph::kNobody) {
+      table[place] = {i, bits};
+    } else {
+      stands_for[i] = table[place].node;
+      ++*merged;
+    }
   }
-  copy_interface(graph, moved, out);
-  return out;
+  if (*merged != before) graph.retain(stands_for);
+  return graph;
 }
 
 }  // namespace nnefrun

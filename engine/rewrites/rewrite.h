@@ -58,8 +58,7 @@ struct Patch {
 // What a rewrite may ask.
 class RewriteContext {
  public:
-  RewriteContext(const Graph& graph, uint32_t index, const std::vector<std::vector<uint32_t>>& uses,
-                 bool in_body = false)
+  RewriteContext(const Graph& graph, uint32_t index, const UseCounts& uses, bool in_body = false)
       : graph(graph), index(index), in_body(in_body), uses_(uses) {}
   const Graph& graph;
   const uint32_t index;  // the node looked at
@@ -68,7 +67,7 @@ class RewriteContext {
   const Node& node() const { return graph.node(index); }
   const Fact& fact(Outlet outlet) const { return graph.fact(outlet); }
   // How many readers a wire has in the graph that is being rewritten.
-  uint32_t uses(Outlet outlet) const { return uses_[outlet.node][outlet.result]; }
+  uint32_t uses(Outlet outlet) const { return uses_[outlet]; }
   // The node behind a wire when it is `op` (and, with `only_reader`, nobody else reads the wire); null
   // otherwise.
   const Node* producer(Outlet outlet, std::string_view op, bool only_reader = false) const;
@@ -79,7 +78,7 @@ class RewriteContext {
   NodeReader read(const Node& node) const { return NodeReader(node, signature_of(node.op), nullptr); }
 
  private:
-  const std::vector<std::vector<uint32_t>>& uses_;
+  const UseCounts& uses_;
 };
 
 struct Rewrite {
