@@ -464,26 +464,27 @@ Outlet stored_groups(Graph& out, const Tensor& rows, WeightScheme scheme, const 
     return out.add_constant(stored, name + "_codes");
   };
   const auto code = [&](int64_t i) { return codes[static_cast<size_t>(i)]; };
-  Outlet real;
-  if (scheme == WeightScheme::int4_group32) {
-    // Item j of a group in the low half of byte j, item j + 16 in the high half; code - 8, times the scale.
+  // Codes from 0 to 15: item j of a group in the low half of byte j, item j + 16 in the high half.
+  const auto halves = [&](int lowest) {
     const Outlet bytes = constant(DataType::u8, {channels, groups, 16}, [&](int64_t i) {
       const int64_t low = i / 16 * 32 + i % 16;
-      return (code(low) + 8) | (code(low + 16) + 8) << 4;
+      return (code(low) - lowest) | (code(low + 16) - lowest) << 4;
     });
-    real = out.add("tract_core_cast", {bytes}, {Attribute("f32")});
-    const Outlet high = out.add("floor", {out.add("mul", {real, scalar(out, 0.0625F, "sixteenth")})});
-    const Outlet low = out.add("sub", {real, out.add("mul", {high, scalar(out, 16.0F, "sixteen")})});
-    const Outlet both = out.add(find_op("concat"), {low, high}, {2}, {Attribute(int64_t{2})});
-    real = out.add("sub", {both, scalar(out, 8.0F, "eight")});
+    const Outlet both = out.add("tract_core_cast", {bytes}, {Attribute("f32")});
+    const Outlet high = out.add("floor", {out.add("mul", {both, scalar(out, 0.0625F, "sixteenth")})});
+    const Outlet low = out.add("sub", {both, out.add("mul", {high, scalar(out, 16.0F, "sixteen")})});
+    return out.add(find_op("concat"), {low, high}, {2}, {Attribute(int64_t{2})});
+  };
+  Outlet real;
+  if (scheme == WeightScheme::int4_group32) {
+    real = out.add("sub", {halves(-8), scalar(out, 8.0F, "eight")});
   } else if (scheme == WeightScheme::int8_group32) {
     real = out.add("tract_core_cast", {constant(DataType::i8, {channels, groups, 32}, code)},
                    {Attribute("f32")});
   } else {
     const Outlet book =
         out.add_constant(Tensor::of<float>({16}, std::vector<float>(kNf4, kNf4 + 16)), name + "_book");
-    const Outlet places = out.add("tract_core_cast", {constant(DataType::u8, {channels, groups, 32}, code)},
-                                  {Attribute("i64")});
+    const Outlet places = out.add("tract_core_cast", {halves(0)}, {Attribute("i64")});
     real = out.add("tract_core_gather", {book, places}, {Attribute(int64_t{0}), Attribute()});
   }
   const Outlet scaled = out.add(

@@ -144,7 +144,8 @@ class Importer : public Sink {
   std::vector<Value> khronos_external(const PrimitiveCall& call);
   std::vector<Value> khronos_constant(const PrimitiveCall& call);
   std::vector<Value> khronos_variable(const PrimitiveCall& call);
-  Value decoded_codes(const PrimitiveCall& call, const Tensor& codes, const AffineQuantization& affine);
+  std::optional<Value> decoded_codes(const PrimitiveCall& call, const Tensor& codes,
+                                     const CodeFormat& format);
   std::vector<Value> khronos_update(const PrimitiveCall& call);
   std::vector<Value> khronos_cast(const PrimitiveCall& call);
   std::vector<Value> khronos_slice(const PrimitiveCall& call);

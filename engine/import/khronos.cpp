@@ -2,6 +2,7 @@
 // scalar is f32, integer i64, logical bool, whatever the width of the stored items.
 
 #include <algorithm>
+#include <cmath>
 
 #include "engine/import/importer.h"
 #include "engine/ops/support.h"
@@ -49,17 +50,59 @@ std::vector<Value> Importer::khronos_constant(const PrimitiveCall& call) {
                                           call.result_names.empty() ? "constant" : call.result_names[0]))};
 }
 
-// (codes - zero_point) * scale, as operations: rewrites may keep the codes.
-Value Importer::decoded_codes(const PrimitiveCall& call, const Tensor& codes,
-                              const AffineQuantization& affine) {
+namespace {
+
+// f32 of the shape of a parameter; nullopt when all of it is `unit`.
+std::optional<Tensor> parameter_tensor(const CodeParameter& parameter, double unit) {
+  const auto is_unit = [&](double v) { return v == unit; };
+  if (std::all_of(parameter.values.begin(), parameter.values.end(), is_unit)) return std::nullopt;
+  Tensor out = Tensor::uninitialized(DataType::f32, parameter.shape);
+  for (int64_t i = 0; i < out.size(); ++i)
+    out.mutable_data<float>()[i] = static_cast<float>(parameter.values[static_cast<size_t>(i)]);
+  return out;
+}
+
+// What each code of that many bits stands for, when all items have the same parameters.
+std::optional<Tensor> book_of(const CodeFormat& format, int64_t lowest, int64_t count) {
+  if (!format.first.is_scalar() || !format.second.is_scalar()) return std::nullopt;
+  Tensor codes = Tensor::uninitialized(DataType::i64, {count});
+  for (int64_t i = 0; i < count; ++i) codes.mutable_data<int64_t>()[i] = lowest + i;
+  Tensor book = decode_codes(codes, format);
+  const auto is_finite = [](float v) { return std::isfinite(v); };
+  const auto items = book.items<float>();
+  return std::all_of(items.begin(), items.end(), is_finite) ? std::optional(book) : std::nullopt;
+}
+
+}  // namespace
+
+// Codes of 8 bits or fewer as operations that make reals of them, which rewrites may keep apart: (codes -
+// zero point) * scale, or a book. nullopt when there are none of exactly the same value.
+std::optional<Value> Importer::decoded_codes(const PrimitiveCall& call, const Tensor& codes,
+                                             const CodeFormat& format) {
   const std::string& label = call.argument("label").as_string();
-  Outlet value = node(call, "tract_core_cast", {graph_.add_constant(codes, label)}, {Attribute("f32")});
-  const auto apply = [&](const char* op, float number) {
-    value = node(call, op, {value, graph_.add_constant(Tensor::scalar<float>(number), label + "_" + op)});
-  };
-  if (affine.zero_point != 0) apply("sub", static_cast<float>(affine.zero_point));
-  if (affine.scale != 1.0F) apply("mul", affine.scale);
-  return named(call, value);
+  if (format.kind == CodeFormat::Kind::zero_point) {
+    Outlet value = node(call, "tract_core_cast", {graph_.add_constant(codes, label)}, {Attribute("f32")});
+    const auto apply = [&](const char* op, const std::optional<Tensor>& operand) {
+      if (operand) value = node(call, op, {value, graph_.add_constant(*operand, label + "_" + op)});
+    };
+    apply("sub", parameter_tensor(format.first, 0));
+    apply("mul", parameter_tensor(format.second, 1));
+    return named(call, value);
+  }
+  const int64_t lowest = codes.dtype() == DataType::i8 ? -(int64_t{1} << (format.bits - 1)) : 0;
+  const int64_t count = int64_t{1} << format.bits;
+  Tensor places = Tensor::uninitialized(DataType::u8, codes.shape());
+  for (int64_t i = 0; i < codes.size(); ++i) {
+    const int64_t place = codes.as_int(i) - lowest;
+    if (place < 0 || place >= count) return std::nullopt;
+    places.mutable_data<uint8_t>()[i] = static_cast<uint8_t>(place);
+  }
+  const auto book = book_of(format, lowest, count);
+  if (!book) return std::nullopt;
+  const Tensor one = Tensor::of<float>(Shape(codes.shape().size(), 1), {1.0F});
+  return named(call, node(call, "nnefrun_dequantize_groups",
+                          {graph_.add_constant(places, label), graph_.add_constant(*book, label + "_book"),
+                           graph_.add_constant(one, label + "_scale")}));
 }
 
 std::vector<Value> Importer::khronos_variable(const PrimitiveCall& call) {
@@ -81,9 +124,11 @@ std::vector<Value> Importer::khronos_variable(const PrimitiveCall& call) {
   if (primitive == PrimitiveType::scalar && quantized != quantization_.end() && is_integer(stored)) {
     if (const auto format = code_format_of(*quantized->second, Dialect::khronos)) {
       applied_quantization_.insert(name);
+      check_broadcast(*format, shape);
       const bool is_byte = stored == DataType::u8 || stored == DataType::i8;
-      if (const auto affine = format->affine(); affine && is_byte && updated_names_.count(name) == 0)
-        return {decoded_codes(call, file->tensor, *affine)};
+      if (is_byte && format->bits <= 8 && updated_names_.count(name) == 0) {
+        if (const auto value = decoded_codes(call, file->tensor, *format)) return {*value};
+      }
       return {variable_of(call, decode_codes(file->tensor, *format), std::nullopt)};
     }
   }

@@ -10,12 +10,9 @@ namespace {
 constexpr size_t kSmallBytes = size_t{4} << 20;
 
 bool is_foldable(const Node& node) {
-  static constexpr std::string_view kNever[] = {"tract_core_external", "variable", "update",
-                                                "tract_onnx_random", "tract_onnx_multinomial"};
   // Weights that stay codes, unless somebody has said what they are.
   if (node.op->name == "nnefrun_dequantize_groups" && !node.facts[0].constant) return false;
-  return !node.op->stateful && node.bodies.empty() && node.op->eval != nullptr &&
-         std::find(std::begin(kNever), std::end(kNever), node.op->name) == std::end(kNever);
+  return is_computable(node);
 }
 
 // The values of a node's results; empty when they cannot be had now. An operator that refuses its arguments

@@ -11,11 +11,6 @@
 namespace nnefrun {
 namespace {
 
-// Fewer codes are not worth a form of their own.
-constexpr int64_t kLeastCodes = 64;
-// Scales and offsets of more than one for so many codes are no groups.
-constexpr int64_t kLeastGroup = 4;
-
 constexpr std::string_view kOp = "nnefrun_dequantize_groups";
 
 // A parameter of groups: as many axes as the codes, its extents divide theirs.
@@ -84,6 +79,14 @@ std::optional<Groups> groups_behind(const RewriteContext& c, Outlet outlet) {
   return g;
 }
 
+// What each code stands for, when all codes have one scale and one offset.
+std::optional<std::vector<double>> numbers_of(const Groups& g) {
+  if (!g.scale.is_number() || !g.offset.is_number()) return std::nullopt;
+  std::vector<double> out = items_of(g.book);
+  for (double& v : out) v = v * g.scale.values[0] + g.offset.values[0];
+  return out;
+}
+
 // ---- what begins ----
 
 // Integers that fit in 8 bits, as u8 from 0 on, and what a 0 stands for.
@@ -126,14 +129,21 @@ std::optional<Codes> codes_of(const Tensor& tensor) {
   return out;
 }
 
-// The constant behind a wire, through a cast from one type of integers to another.
-const Tensor* integers_behind(const RewriteContext& c, Outlet outlet, std::string* label) {
-  const Node* cast = c.producer(outlet, "tract_core_cast");
-  if (cast != nullptr && is_integer(c.fact(outlet).dtype) && !c.fact(outlet).quant) outlet = cast->inputs[0];
-  const Tensor* tensor = c.constant(outlet);
-  if (tensor == nullptr || !is_integer(tensor->dtype()) || c.fact(outlet).quant) return nullptr;
+// The integers behind a wire: a constant, perhaps widened, or what integer arithmetic makes of constants.
+std::optional<Tensor> integers_behind(const RewriteContext& c, Outlet outlet, std::string* label) {
+  const auto shape = c.fact(outlet).static_shape();
+  if (!shape || volume_of(*shape) < kLeastCodes) return std::nullopt;
+  const Node* cast = nullptr;
+  while ((cast = c.producer(outlet, "tract_core_cast")) != nullptr && !c.fact(outlet).quant) {
+    const Fact &to = c.fact(outlet), &from = c.fact(cast->inputs[0]);
+    const CodeRange range = code_range(from.dtype);
+    const bool widens = is_integer(from.dtype) && range.high != 0 && !from.quant && holds(to.dtype, range);
+    if (!widens) break;
+    outlet = cast->inputs[0];
+  }
   *label = c.graph.name_of(outlet);
-  return tensor;
+  int nodes = kMostOperations;
+  return constant_value(c, outlet, true, nodes);
 }
 
 // Codes as numbers.
@@ -141,8 +151,8 @@ std::optional<Patch> of_cast(const RewriteContext& c) {
   const Node& node = c.node();
   if (!is_plain_f32(node.facts[0])) return std::nullopt;
   Groups g;
-  const Tensor* tensor = integers_behind(c, node.inputs[0], &g.label);
-  const auto codes = tensor == nullptr ? std::nullopt : codes_of(*tensor);
+  const auto tensor = integers_behind(c, node.inputs[0], &g.label);
+  const auto codes = tensor ? codes_of(*tensor) : std::nullopt;
   if (!codes) return std::nullopt;
   const int count = 1 << codes->bits;
   std::vector<float> book;
@@ -155,6 +165,21 @@ std::optional<Patch> of_cast(const RewriteContext& c) {
   return patch_of(g, node);
 }
 
+// What codes of groups stand for, as integers from 0 on; nullopt when one of them is none.
+std::optional<Codes> codes_of_groups(const Groups& g) {
+  const auto numbers = numbers_of(g);
+  if (!numbers) return std::nullopt;
+  Codes out;
+  out.codes = Tensor::uninitialized(DataType::u8, g.codes.shape());
+  auto* to = out.codes.mutable_data<uint8_t>();
+  for (const uint8_t code : g.codes.items<uint8_t>()) {
+    const double number = (*numbers)[code];
+    if (!(number >= 0 && number <= 255) || number != std::floor(number)) return std::nullopt;
+    *to++ = static_cast<uint8_t>(number);
+  }
+  return codes_of(out.codes);
+}
+
 // gather(book, codes).
 std::optional<Patch> of_gather(const RewriteContext& c) {
   const Node& node = c.node();
@@ -163,8 +188,15 @@ std::optional<Patch> of_gather(const RewriteContext& c) {
       !is_plain_f32(node.facts[0]))
     return std::nullopt;
   Groups g;
-  const Tensor* tensor = integers_behind(c, node.inputs[1], &g.label);
-  const auto codes = tensor == nullptr ? std::nullopt : codes_of(*tensor);
+  const Node* cast = c.producer(node.inputs[1], "tract_core_cast");
+  const auto of_groups = cast == nullptr ? std::nullopt : groups_behind(c, cast->inputs[0]);
+  std::optional<Codes> codes;
+  if (of_groups) {
+    g.label = of_groups->label;
+    codes = codes_of_groups(*of_groups);
+  } else if (const auto tensor = integers_behind(c, node.inputs[1], &g.label)) {
+    codes = codes_of(*tensor);
+  }
   if (!codes || codes->lowest != 0) return std::nullopt;
   // No code may be past the end of the book, which is filled up to one of 4, 8, 16 or 256.
   for (const uint8_t code : codes->codes.items<uint8_t>()) {
@@ -212,17 +244,38 @@ std::optional<Parameter> combined(const Parameter& a, const Parameter& b, const 
   return out;
 }
 
+// A node of groups and of something that is constant, and has but few items.
+struct GroupsOperand {
+  Groups groups;
+  Tensor value;
+  bool is_first = false;  // the value is the first operand
+};
+std::optional<GroupsOperand> groups_operand(const RewriteContext& c) {
+  const Node& node = c.node();
+  for (const size_t side : {0U, 1U}) {
+    const Outlet other = node.inputs[1 - side];
+    const auto shape = c.fact(other).static_shape();
+    if (!shape || !is_plain_f32(c.fact(other)) || !c.fact(node.inputs[side]).same_type(node.facts[0]))
+      continue;
+    auto g = groups_behind(c, node.inputs[side]);
+    if (!g || shape->size() > static_cast<size_t>(g->codes.rank()) ||
+        volume_of(*shape) > std::max<int64_t>(1, g->codes.size() / kLeastGroup))
+      continue;
+    int nodes = kMostOperations;
+    auto value = constant_value(c, other, false, nodes);
+    if (value) return GroupsOperand{std::move(*g), std::move(*value), side == 1};
+  }
+  return std::nullopt;
+}
+
 std::optional<Patch> with_constant(const RewriteContext& c) {
   const Node& node = c.node();
   if (!is_plain_f32(node.facts[0])) return std::nullopt;
-  const auto operand = constant_operand(c, node);
-  if (!operand || operand->value->dtype() != DataType::f32) return std::nullopt;
-  auto g = groups_behind(c, operand->other);
-  if (!g || operand->value->rank() > g->codes.rank() ||
-      operand->value->size() > std::max<int64_t>(1, g->codes.size() / kLeastGroup))
-    return std::nullopt;
-  Parameter value = parameter_of(*operand->value);
-  value.shape.resize(static_cast<size_t>(g->codes.rank()), 1);
+  const auto operand = groups_operand(c);
+  if (!operand) return std::nullopt;
+  Groups g = operand->groups;
+  Parameter value = parameter_of(operand->value);
+  value.shape.resize(static_cast<size_t>(g.codes.rank()), 1);
   const auto into = [&](Parameter& p, const auto& f) {
     auto done = combined(p, value, f);
     if (done) p = std::move(*done);
@@ -231,20 +284,20 @@ std::optional<Patch> with_constant(const RewriteContext& c) {
   const std::string_view op = node.op->name;
   bool done = false;
   if (op == "add") {
-    done = into(g->offset, [](double a, double b) { return a + b; });
+    done = into(g.offset, [](double a, double b) { return a + b; });
   } else if (op == "sub" && !operand->is_first) {
-    done = into(g->offset, [](double a, double b) { return a - b; });
+    done = into(g.offset, [](double a, double b) { return a - b; });
   } else if (op == "sub") {
-    for (double& v : g->scale.values) v = -v;
-    done = into(g->offset, [](double a, double b) { return b - a; });
+    for (double& v : g.scale.values) v = -v;
+    done = into(g.offset, [](double a, double b) { return b - a; });
   } else if (op == "mul") {
     const auto times = [](double a, double b) { return a * b; };
-    done = into(g->scale, times) && into(g->offset, times);
+    done = into(g.scale, times) && into(g.offset, times);
   } else if (op == "div" && !operand->is_first) {
     const auto over = [](double a, double b) { return a / b; };
-    done = into(g->scale, over) && into(g->offset, over);
+    done = into(g.scale, over) && into(g.offset, over);
   }
-  return done ? patch_of(*g, node) : std::nullopt;
+  return done ? patch_of(g, node) : std::nullopt;
 }
 
 // ---- moves ----
@@ -348,13 +401,6 @@ std::optional<Patch> with_transpose(const RewriteContext& c) {
 
 // ---- several codes in a byte ----
 
-// What each code stands for, when all codes have one scale and one offset.
-std::optional<std::vector<double>> numbers_of(const Groups& g) {
-  if (!g.scale.is_number() || !g.offset.is_number()) return std::nullopt;
-  std::vector<double> out = items_of(g.book);
-  for (double& v : out) v = v * g.scale.values[0] + g.offset.values[0];
-  return out;
-}
 // The same codes that stand for other numbers; these are f32 exactly.
 std::optional<Patch> with_numbers(Groups g, const std::vector<double>& numbers, const Node& node) {
   for (const double v : numbers) {
@@ -435,6 +481,21 @@ std::optional<Patch> of_concat(const RewriteContext& c) {
   return with_numbers(std::move(joined), all, node);
 }
 
+// stack = concat of parts with one axis more.
+std::optional<Patch> of_stack(const RewriteContext& c) {
+  const Node& node = c.node();
+  const int64_t given = c.read(node).integer("axis");
+  const int64_t axis = given < 0 ? given + node.facts[0].rank() : given;
+  Patch patch;
+  std::vector<PatchWire> parts;
+  for (const Outlet& input : node.inputs) {
+    if (!groups_behind(c, input)) return std::nullopt;
+    parts.push_back(patch.add("unsqueeze", {Patch::tap(input)}, {Attribute::of_ints({axis})}));
+  }
+  patch.results = {patch.add("concat", std::move(parts), {Attribute(axis)})};
+  return patch;
+}
+
 constexpr const char* kAsGroups = "f(groups) => groups with another scale and offset";
 constexpr const char* kMoved = "move(groups) => groups of moved codes";
 constexpr Rewrite kRewrites[] = {
@@ -450,6 +511,7 @@ constexpr Rewrite kRewrites[] = {
     {"groups-difference", "sub", "groups - groups of the same codes => groups with another book",
      of_difference},
     {"groups-concat", "concat", "groups beside groups => groups with one book", of_concat},
+    {"groups-stack", "stack", "stack of groups => concat of unsqueezed groups", of_stack},
     {"groups-reshape", "reshape", kMoved, with_shape},
     {"groups-squeeze", "squeeze", kMoved, with_shape},
     {"groups-unsqueeze", "unsqueeze", kMoved, with_shape},

@@ -341,6 +341,8 @@ std::optional<Patch> transpose_into_matmul(const RewriteContext& c) {
     auto axes = permutation_of(c, *transpose);
     std::swap(axes[axes.size() - 1], axes[axes.size() - 2]);
     if (!is_identity(axes)) continue;
+    // Weights in groups want the other operand as it is.
+    if (c.producer(node.inputs[1 - side], "nnefrun_dequantize_groups") != nullptr) continue;
     std::vector<Attribute> attributes = node.attributes;
     attributes[side] = Attribute(!c.read(node).logical(side == 0 ? "transposeA" : "transposeB"));
     std::vector<Outlet> inputs = node.inputs;

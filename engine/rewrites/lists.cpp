@@ -18,10 +18,12 @@ std::vector<const Rewrite*> joined(std::initializer_list<std::span<const Rewrite
 std::vector<const Rewrite*> declutter_rewrites() {
   return joined({constant_rewrites(), identity_rewrites(), axes_rewrites(), activation_rewrites(),
                  norm_rewrites(), einsum_rewrites(), attention_rewrites(), loop_rewrites(),
-                 group_rewrites()});
+                 group_sum_rewrites(), group_rewrites(), group_reader_rewrites()});
 }
 
-std::vector<const Rewrite*> pack_rewrites() { return joined({group_rewrites()}); }
+std::vector<const Rewrite*> pack_rewrites() {
+  return joined({group_sum_rewrites(), group_rewrites(), group_reader_rewrites()});
+}
 
 std::vector<const Rewrite*> recognise_rewrites() { return joined({cell_rewrites()}); }
 

@@ -61,6 +61,36 @@ std::optional<Tensor> rounded(const Shape& shape, const std::vector<double>& val
   return out;
 }
 
+bool is_computable(const Node& node) {
+  static constexpr std::string_view kNever[] = {"tract_core_external", "variable", "update",
+                                                "tract_onnx_random", "tract_onnx_multinomial"};
+  return !node.op->stateful && node.bodies.empty() && node.op->eval != nullptr &&
+         std::find(std::begin(kNever), std::end(kNever), node.op->name) == std::end(kNever);
+}
+
+std::optional<Tensor> constant_value(const RewriteContext& c, Outlet outlet, bool integers, int& nodes) {
+  const Fact& fact = c.fact(outlet);
+  if (fact.quant || (integers && !is_integer(fact.dtype))) return std::nullopt;
+  if (fact.constant) return *fact.constant;
+  const Node& node = c.graph.node(outlet);
+  if (!is_computable(node) || node.inputs.empty() || !fact.static_shape() || --nodes < 0) return std::nullopt;
+  std::vector<Tensor> arguments;
+  for (const Outlet& input : node.inputs) {
+    auto argument = constant_value(c, input, integers, nodes);
+    if (!argument) return std::nullopt;
+    arguments.push_back(std::move(*argument));
+  }
+  const SymbolValues no_symbols;
+  EvalContext context(node, signature_of(node.op), c.graph, std::move(arguments), no_symbols, nullptr);
+  try {
+    Tensor value = node.op->eval(context)[outlet.result];
+    return value.dtype() == fact.dtype && value.shape() == *fact.static_shape() ? std::optional(value)
+                                                                                : std::nullopt;
+  } catch (const Error&) {
+    return std::nullopt;
+  }
+}
+
 std::vector<int64_t> permutation_of(const RewriteContext& c, const Node& transpose) {
   std::vector<int64_t> axes = c.read(transpose).integers("axes");
   for (auto axis = static_cast<int64_t>(axes.size()); axis < transpose.facts[0].rank(); ++axis)

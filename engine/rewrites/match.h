@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "engine/rewrites/rewrite.h"
+#include "quant/affine.h"
 
 namespace nnefrun {
 
@@ -38,6 +39,22 @@ std::optional<std::vector<double>> along_axis(const Tensor& value, int rank, int
 // All items as f32 [shape], from doubles, each rounded once. nullopt when one of them is not finite.
 std::optional<Tensor> rounded(const Shape& shape, const std::vector<double>& values);
 std::vector<double> items_of(const Tensor& value);
+
+// Weights in groups: fewer codes are not worth a form of their own, more scales or offsets for so many codes
+// are no groups, and codes and scales are looked for so many operations back.
+inline constexpr int64_t kLeastCodes = 64, kLeastGroup = 4;
+inline constexpr int kMostOperations = 32;
+
+// Whether integers of that type can be all numbers of the range.
+inline bool holds(DataType type, const CodeRange& range) {
+  const CodeRange own = code_range(type);
+  return type == DataType::i64 || (range.low >= own.low && range.high <= own.high);
+}
+// Whether a node computes the same from the same arguments, whenever it runs.
+bool is_computable(const Node& node);
+// The value of a wire that at most `nodes` operations compute from constants alone. `integers`: through
+// integers only. nullopt when something else is in it, or an operator refuses.
+std::optional<Tensor> constant_value(const RewriteContext& c, Outlet outlet, bool integers, int& nodes);
 
 // The axes of a `transpose` as a permutation of all axes.
 std::vector<int64_t> permutation_of(const RewriteContext& c, const Node& transpose);

@@ -89,18 +89,20 @@ struct Rewrite {
 };
 
 // Themes; each file of engine/rewrites lists its own.
-std::span<const Rewrite> constant_rewrites();    // folding, common sub-expressions
-std::span<const Rewrite> identity_rewrites();    // what does nothing
-std::span<const Rewrite> axes_rewrites();        // transposes, reshapes, squeezes
-std::span<const Rewrite> activation_rewrites();  // spelled-out activations
-std::span<const Rewrite> linear_rewrites();      // convolutions and products with their neighbours
-std::span<const Rewrite> norm_rewrites();        // layer and rms normalisation
-std::span<const Rewrite> einsum_rewrites();      // products over named axes
-std::span<const Rewrite> code_rewrites();        // 8-bit codes that are computed with as reals
-std::span<const Rewrite> group_rewrites();       // arithmetic on constant codes
-std::span<const Rewrite> attention_rewrites();   // repeated heads, expansions that broadcasting does
-std::span<const Rewrite> loop_rewrites();        // loops: their constants, states, recurrent cells
-std::span<const Rewrite> cell_rewrites();        // recurrent cells outside of loops
+std::span<const Rewrite> constant_rewrites();      // folding, common sub-expressions
+std::span<const Rewrite> identity_rewrites();      // what does nothing
+std::span<const Rewrite> axes_rewrites();          // transposes, reshapes, squeezes
+std::span<const Rewrite> activation_rewrites();    // spelled-out activations
+std::span<const Rewrite> linear_rewrites();        // convolutions and products with their neighbours
+std::span<const Rewrite> norm_rewrites();          // layer and rms normalisation
+std::span<const Rewrite> einsum_rewrites();        // products over named axes
+std::span<const Rewrite> code_rewrites();          // 8-bit codes that are computed with as reals
+std::span<const Rewrite> group_rewrites();         // arithmetic on constant codes
+std::span<const Rewrite> group_sum_rewrites();     // zero points taken off as integers
+std::span<const Rewrite> group_reader_rewrites();  // products turned so that weights in groups stay packed
+std::span<const Rewrite> attention_rewrites();     // repeated heads, expansions that broadcasting does
+std::span<const Rewrite> loop_rewrites();          // loops: their constants, states, recurrent cells
+std::span<const Rewrite> cell_rewrites();          // recurrent cells outside of loops
 
 // Weights in groups are recognised before constants are folded. Declutter first: what makes the graph say
 // less. Then cells are recognised, before their parts are fused with others. Optimise last: what fuses
