@@ -51,7 +51,8 @@ bool map_step(PlanBuilder& b, const Graph& graph, uint32_t index, const Tensor& 
       return true;
     };
     if (auto* conv = b.last_step<CodeConvParameters>(StepKind::code_conv, value)) {
-      if (conv->epilogue.raw == 0 && narrow(conv->epilogue)) return true;
+      if (conv->adds != 0 ? narrow(conv->sum) : conv->epilogue.raw == 0 && narrow(conv->epilogue))
+        return true;
     } else if (auto* sum = b.last_step<CodeBinaryParameters>(StepKind::code_binary, value)) {
       if (narrow(*sum)) return true;
     }
@@ -86,9 +87,44 @@ bool lower_map(PlanBuilder& b, const Graph& graph, uint32_t index) {
   return map_step(b, graph, index, cast_items(*table.constant, node.facts[0].dtype));
 }
 
+// kernels::exact_reciprocal, for codes as u8: flips only say how bytes are stored.
+float reciprocal_of(const CodeBinaryParameters& p) {
+  kernels::CodeBinary b;
+  b.op = static_cast<kernels::CodeBinaryOp>(p.op);
+  b.x_zero = p.x_zero, b.y_zero = p.y_zero, b.zero = p.zero;
+  b.x_scale = p.x_scale, b.y_scale = p.y_scale, b.scale = p.scale;
+  b.is_signed = p.is_signed != 0;
+  return kernels::exact_reciprocal(b, kernels::choose_int8());
+}
+
 bool is_gate(const DimShape& x, const DimShape& y) {
   return x.size() >= 3 && x.size() == y.size() && x[0] == y[0] && x[1] == y[1] &&
          std::all_of(y.begin() + 2, y.end(), [](const Dim& d) { return d.is(1); });
+}
+
+// The sum of codes that the convolution before it has just made for this node alone becomes part of that
+// step.
+bool add_in_convolution(PlanBuilder& b, const Graph& graph, uint32_t index, CodeBinaryParameters p) {
+  const Node& node = graph.node(index);
+  const uint32_t values[2] = {b.value_of(node.inputs[0]), b.value_of(node.inputs[1])};
+  for (size_t i = 0; i < 2; ++i) {
+    if (b.readers_of(node.inputs[i]) != 1 || graph.fact(node.inputs[i]).dtype != node.facts[0].dtype)
+      continue;
+    auto* conv = b.last_step<CodeConvParameters>(StepKind::code_conv, values[i]);
+    if (conv == nullptr || conv->adds != 0 || conv->epilogue.raw != 0 || conv->is_product != 0) continue;
+    if (conv->groups > 1 && conv->groups == conv->in_channels && conv->groups == conv->out_channels) continue;
+    if (i == 1) {
+      std::swap(p.x_zero, p.y_zero);
+      std::swap(p.x_scale, p.y_scale);
+    }
+    conv->sum = p;
+    conv->adds = 1;
+    b.add_argument_to_last_step(values[1 - i], ", add codes");
+    b.last_step_is_of(index);
+    b.alias_result(index, 0, values[i]);
+    return true;
+  }
+  return false;
 }
 
 bool lower_binary(PlanBuilder& b, const Graph& graph, uint32_t index) {
@@ -105,6 +141,9 @@ bool lower_binary(PlanBuilder& b, const Graph& graph, uint32_t index) {
   if (!b.in_layout()) p.x_flip = tx->flip(), p.y_flip = ty->flip(), p.flip = tz->flip();
   p.x_zero = tx->zero, p.y_zero = ty->zero, p.zero = tz->zero;
   p.x_scale = tx->scale, p.y_scale = ty->scale, p.scale = tz->scale;
+  p.reciprocal = reciprocal_of(p);
+  const bool is_sum = p.op == static_cast<uint8_t>(kernels::CodeBinaryOp::add);
+  if (is_sum && b.in_layout() && p.is_gate == 0 && add_in_convolution(b, graph, index, p)) return true;
   b.step(StepKind::code_binary, {b.value_of(node.inputs[0]), b.value_of(node.inputs[1])}, {b.result(index)},
          p, read(node).string("op") + " codes");
   return true;

@@ -455,6 +455,13 @@ void* PlanBuilder::last_parameters(StepKind kind, uint32_t value, size_t size) {
   return plan_.parameters.data() + step.parameters;
 }
 
+void PlanBuilder::add_argument_to_last_step(uint32_t value, std::string_view note) {
+  PlanStep& step = plan_.steps.back();
+  plan_.operands.insert(plan_.operands.begin() + step.first_operand + step.input_count, value);
+  ++step.input_count;
+  plan_.step_notes.back() += note;
+}
+
 uint32_t PlanBuilder::expression(SizeExpression::Kind kind, int64_t a, int64_t b) {
   const auto [it, fresh] = expressions_.try_emplace({static_cast<int64_t>(kind), a, b},
                                                     static_cast<uint32_t>(plan_.expressions.size()));

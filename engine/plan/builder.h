@@ -151,6 +151,9 @@ class PlanBuilder {
   P* last_step(StepKind kind, uint32_t value) {
     return static_cast<P*>(last_parameters(kind, value, sizeof(P)));
   }
+  // Gives the last step one more argument, behind the others, and adds to its note. Its parameters stay where
+  // they are.
+  void add_argument_to_last_step(uint32_t value, std::string_view note);
   // Index of the size expression that computes the Dim.
   uint32_t size(const Dim& dim);
   // Appends a step. P is a struct of step_parameters.h, trivially copyable.

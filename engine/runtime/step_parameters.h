@@ -287,15 +287,28 @@ struct ResampleParameters {
 struct CodeEpilogueParameters {
   double scale = 1;
   int32_t limit = 0, zero_point = 0, low = 0, high = 255;
-  uint8_t by_channel = 0;  // scales are the last input
+  uint8_t by_channel = 0;  // scales are an input
   uint8_t flip = 0, raw = 0, narrow = 0;
 };
 
-// code_conv: inputs {x, packed weights, start, scales?}. A convolution: x and result channels-last. A product
-// (is_product): x [..., in_channels] and the result [..., out_channels] plain, all but the last axis are
-// rows. lanes, group: the packed layout.
+// code_binary: kernels::CodeBinary. The operands have the extents of the result, or the second one is a
+// vector of channels for each image (is_gate; channels-last).
+struct CodeBinaryParameters {
+  uint8_t op = 0;
+  uint8_t is_gate = 0;
+  uint8_t is_signed = 0, x_flip = 0, y_flip = 0, flip = 0;
+  int32_t x_zero = 0, y_zero = 0, zero = 0, low = 0, high = 255;
+  float x_scale = 1, y_scale = 1, scale = 1, reciprocal = 0;
+};
+
+// code_conv: inputs {x, packed weights, start, scales?, residual?}. A convolution: x and result
+// channels-last. A product (is_product): x [..., in_channels] and the result [..., out_channels] plain, all
+// but the last axis are rows. lanes, group: the packed layout. `adds`: codes are then added to those of the
+// residual, as `sum` says.
 struct CodeConvParameters {
   CodeEpilogueParameters epilogue;
+  CodeBinaryParameters sum;
+  uint8_t adds = 0;
   uint8_t is_product = 0;
   uint8_t x_flip = 0, x_zero = 0;
   uint8_t has_factor = 0;
@@ -323,16 +336,6 @@ struct QuantizeParameters {
 // code_map: inputs {x, table of 256 bytes}; y = table[x]. A table that only clamps u8 says so.
 struct CodeMapParameters {
   uint8_t clamps = 0, low = 0, high = 255;
-};
-
-// code_binary: kernels::CodeBinary. The operands have the extents of the result, or the second one is a
-// vector of channels for each image (is_gate; channels-last).
-struct CodeBinaryParameters {
-  uint8_t op = 0;
-  uint8_t is_gate = 0;
-  uint8_t is_signed = 0, x_flip = 0, y_flip = 0, flip = 0;
-  int32_t x_zero = 0, y_zero = 0, zero = 0, low = 0, high = 255;
-  float x_scale = 1, y_scale = 1, scale = 1;
 };
 
 // code_mean: over all positions of each image; code_pool: windows over positions (PoolParameters; average

@@ -19,6 +19,17 @@ int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
 
 // ---- products and convolutions ----
 
+kernels::CodeBinary code_binary_of(const CodeBinaryParameters& p) {
+  kernels::CodeBinary b;
+  b.op = static_cast<kernels::CodeBinaryOp>(p.op);
+  b.x_zero = p.x_zero, b.y_zero = p.y_zero, b.zero = p.zero;
+  b.x_scale = p.x_scale, b.y_scale = p.y_scale, b.scale = p.scale, b.reciprocal = p.reciprocal;
+  b.low = p.low, b.high = p.high;
+  b.is_signed = p.is_signed != 0;
+  b.x_flip = p.x_flip, b.y_flip = p.y_flip, b.flip = p.flip;
+  return b;
+}
+
 struct BoundCodeConv {
   kernels::CodeConvArgs args;
   kernels::CodeConvCut cut;
@@ -56,6 +67,8 @@ Status conv_bind(StepContext& c, size_t* scratch) {
       shape.pad_before[i] = i < shift ? 0 : c.sizes[p.pad_before[i]];
     }
   }
+  if (p.adds != 0 && c.inputs[3 + p.epilogue.by_channel]->size() != y.size())
+    return failed(StatusCode::shape_mismatch);
   bound.args.x_stride = x.dims[x.rank - 1];
   bound.args.y_stride = y.dims[y.rank - 1];
   bound.args.x_flip = p.x_flip;
@@ -90,6 +103,12 @@ Status conv_run(const StepContext& c, int64_t begin, int64_t end) {
   args.factors = p.has_factor != 0 ? &p.factor : nullptr;
   if (p.epilogue.by_channel != 0) args.epilogue.scales = reinterpret_cast<const float*>(c.inputs[3]->data);
   args.y = c.outputs[0]->data;
+  kernels::CodeBinary sum;
+  if (p.adds != 0) {
+    sum = code_binary_of(p.sum);
+    args.sum = &sum;
+    args.residual = bytes_of(c.inputs[3 + p.epilogue.by_channel]);
+  }
   kernels::code_conv(args, begin, end, c.scratch);
   return {};
 }
@@ -231,13 +250,7 @@ StepParts binary_parts(const StepContext& c) {
 }
 Status binary_run(const StepContext& c, int64_t begin, int64_t end) {
   const auto& p = c.as<CodeBinaryParameters>();
-  kernels::CodeBinary b;
-  b.op = static_cast<kernels::CodeBinaryOp>(p.op);
-  b.x_zero = p.x_zero, b.y_zero = p.y_zero, b.zero = p.zero;
-  b.x_scale = p.x_scale, b.y_scale = p.y_scale, b.scale = p.scale;
-  b.low = p.low, b.high = p.high;
-  b.is_signed = p.is_signed != 0;
-  b.x_flip = p.x_flip, b.y_flip = p.y_flip, b.flip = p.flip;
+  const kernels::CodeBinary b = code_binary_of(p);
   const uint8_t *x = bytes_of(c.inputs[0]), *y = bytes_of(c.inputs[1]);
   uint8_t* z = bytes_of(c.outputs[0]);
   const auto& kernels = kernels::choose_int8();

@@ -14,6 +14,8 @@
 //   mul_add16                  accumulator += x * w, lane by lane, for x in 0..255 and 16-bit w
 //   round_exact(v, scale), round_f32(v, scales)
 //   round_narrow(v, scale, o)  round_exact + o - 0x4B400000, for CodeEpilogue::narrow
+//   store_two_rows(p, q, v, bounds)  where NNEFRUN_STORES_TWO_ROWS is defined: two rows of two whole vectors
+//   quotient(a, d, r)          a / d for the reciprocal r of d, with one correction
 //   to_f32, load_f32, store_f32, set_f32, add/sub/mul/div/max/min_f32, round_to_i32 (half to even)
 //   zero_of_nan
 //   add_reals(x, rows, stride, n, minus_zero, factor, y)
@@ -74,49 +76,137 @@ NNEFRUN_INLINE I32 finished(I32 v, const Finish& f, const float* scales) {
   return add_i32(kRounding == Rounding::exact ? round_exact(v, f.scale) : round_f32(v, scales), f.zero_point);
 }
 
-template <Rounding kRounding, int V>
-void finish_tile(const int32_t* sums, int rows, int64_t columns, const float* scales, const CodeEpilogue& e,
-                 uint8_t* y, int64_t y_stride) {
-  const Finish f = finish_of(e);
-  for (int r = 0; r < rows; ++r, y += y_stride, sums += kVectors * kIsaLanes) {
-    I32 v[V];
-    NNEFRUN_UNROLL
-    for (int i = 0; i < V; ++i)
-      v[i] = finished<kRounding>(load_i32(sums + i * kIsaLanes), f,
-                                 kRounding == Rounding::by_channel ? scales + i * kIsaLanes : nullptr);
-    store_row<V>(y, v, f.bounds, columns);
+NNEFRUN_INLINE F32 real_of(I32 code, I32 minus_zero, F32 scale) {
+  return mul_f32(to_f32(add_i32(code, minus_zero)), scale);
+}
+template <CodeBinaryOp kOp>
+NNEFRUN_INLINE F32 combined(F32 x, F32 y) {
+  switch (kOp) {
+    case CodeBinaryOp::add: return add_f32(x, y);
+    case CodeBinaryOp::sub: return sub_f32(x, y);
+    case CodeBinaryOp::mul: return mul_f32(x, y);
+    case CodeBinaryOp::max: return max_f32(x, y);
+    default: return min_f32(x, y);
   }
 }
-template <Rounding kRounding>
-void finish_columns(const int32_t* sums, int rows, int64_t columns, const float* scales,
-                    const CodeEpilogue& e, uint8_t* y, int64_t y_stride) {
+
+// A CodeBinary as vectors. The sum with the zero point is rounded in f32, so it is that of the result's own
+// type, which `back` takes back.
+struct Arithmetic {
+  I32 x_zero, y_zero, back;
+  F32 x_scale, y_scale, scale, reciprocal, zero, low, high;
+  bool multiplies;
+};
+NNEFRUN_INLINE Arithmetic arithmetic_of(const CodeBinary& b) {
+  const int32_t shift = b.is_signed ? 128 : 0;
+  return {set_i32(-b.x_zero),
+          set_i32(-b.y_zero),
+          set_i32(shift),
+          set_f32(b.x_scale),
+          set_f32(b.y_scale),
+          set_f32(b.scale),
+          set_f32(b.reciprocal),
+          set_f32(static_cast<float>(b.zero - shift)),
+          set_f32(static_cast<float>(b.low - shift)),
+          set_f32(static_cast<float>(b.high - shift)),
+          b.reciprocal != 0};
+}
+// Sums that round to i32 stay within it: reals are first clamped to the codes' neighbourhood.
+template <CodeBinaryOp kOp>
+NNEFRUN_INLINE I32 arithmetic_code(const Arithmetic& a, I32 x, I32 y) {
+  const F32 real = combined<kOp>(real_of(x, a.x_zero, a.x_scale), real_of(y, a.y_zero, a.y_scale));
+  const F32 moved =
+      add_f32(a.multiplies ? quotient(real, a.scale, a.reciprocal) : div_f32(real, a.scale), a.zero);
+  return add_i32(round_to_i32(max_f32(min_f32(moved, a.high), a.low)), a.back);
+}
+
+#if defined(NNEFRUN_STORES_TWO_ROWS)
+constexpr bool kStoresTwoRows = true;
+#else
+constexpr bool kStoresTwoRows = false;
+NNEFRUN_INLINE void store_two_rows(uint8_t*, uint8_t*, const I32*, const Bounds&) {}
+#endif
+
+// What a tile of sums becomes: its first column's scales, and its places in the result and in what is added.
+struct FinishedTile {
+  const float* scales;
+  uint8_t* y;
+  const uint8_t* residual;
+  int64_t stride;
+};
+
+template <Rounding kRounding, int V, bool kAdds>
+NNEFRUN_INLINE void finish_row(const CodeProduct& p, const Finish& f, const Arithmetic& a,
+                               const FinishedTile& tile, const int32_t* sums, int r, int64_t columns,
+                               I32* v) {
+  NNEFRUN_UNROLL
+  for (int i = 0; i < V; ++i) {
+    v[i] = finished<kRounding>(load_i32(sums + (r * kVectors + i) * kIsaLanes), f,
+                               kRounding == Rounding::by_channel ? tile.scales + i * kIsaLanes : nullptr);
+    if (!kAdds) continue;
+    const I32 code = max_i32(min_i32(v[i], set_i32(p.epilogue.high)), set_i32(p.epilogue.low));
+    const I32 other = load_codes(tile.residual + r * tile.stride + i * kIsaLanes, columns - i * kIsaLanes);
+    v[i] = arithmetic_code<CodeBinaryOp::add>(a, code, flip_codes(other, p.sum->y_flip));
+  }
+}
+template <Rounding kRounding, int V, bool kAdds>
+void finish_tile(const CodeProduct& p, const FinishedTile& tile, const int32_t* sums, int rows,
+                 int64_t columns) {
+  const Finish f = finish_of(p.epilogue);
+  const Arithmetic arithmetic = kAdds ? arithmetic_of(*p.sum) : Arithmetic{};
+  const Bounds bounds = kAdds ? bounds_of(p.sum->low, p.sum->high, p.sum->flip) : f.bounds;
+  int r = 0;
+  if (kStoresTwoRows && V == 2 && columns == V * kIsaLanes) {
+    for (; r + 1 < rows; r += 2) {
+      I32 v[2 * V];
+      finish_row<kRounding, V, kAdds>(p, f, arithmetic, tile, sums, r, columns, v);
+      finish_row<kRounding, V, kAdds>(p, f, arithmetic, tile, sums, r + 1, columns, v + V);
+      store_two_rows(tile.y + r * tile.stride, tile.y + (r + 1) * tile.stride, v, bounds);
+    }
+  }
+  for (; r < rows; ++r) {
+    I32 v[V];
+    finish_row<kRounding, V, kAdds>(p, f, arithmetic, tile, sums, r, columns, v);
+    store_row<V>(tile.y + r * tile.stride, v, bounds, columns);
+  }
+}
+template <Rounding kRounding, bool kAdds>
+void finish_columns(const CodeProduct& p, const FinishedTile& tile, const int32_t* sums, int rows,
+                    int64_t columns) {
   if (columns <= kIsaLanes) {
-    finish_tile<kRounding, 1>(sums, rows, columns, scales, e, y, y_stride);
+    finish_tile<kRounding, 1, kAdds>(p, tile, sums, rows, columns);
   } else if (columns <= 2 * kIsaLanes) {
-    finish_tile<kRounding, 2>(sums, rows, columns, scales, e, y, y_stride);
+    finish_tile<kRounding, 2, kAdds>(p, tile, sums, rows, columns);
   } else {
-    finish_tile<kRounding, kVectors>(sums, rows, columns, scales, e, y, y_stride);
+    finish_tile<kRounding, kVectors, kAdds>(p, tile, sums, rows, columns);
+  }
+}
+template <bool kAdds>
+void finish_codes(const CodeProduct& p, const int32_t* sums, int rows, int64_t at, int64_t column,
+                  int64_t columns) {
+  FinishedTile tile{nullptr, static_cast<uint8_t*>(p.y) + at, kAdds ? p.residual + at : nullptr, p.y_stride};
+  if (p.epilogue.scales != nullptr) {
+    tile.scales = p.epilogue.scales + column;
+    finish_columns<Rounding::by_channel, kAdds>(p, tile, sums, rows, columns);
+  } else if (p.epilogue.narrow) {
+    finish_columns<Rounding::narrow, kAdds>(p, tile, sums, rows, columns);
+  } else {
+    finish_columns<Rounding::exact, kAdds>(p, tile, sums, rows, columns);
   }
 }
 
 void finish_any(const CodeProduct& p, const int32_t* sums, int rows, int64_t first_row, int64_t column,
                 int64_t columns) {
   const int64_t at = first_row * p.y_stride + column;
-  const CodeEpilogue& e = p.epilogue;
-  if (e.raw) {
+  if (p.epilogue.raw) {
     int32_t* y = static_cast<int32_t*>(p.y) + at;
     for (int r = 0; r < rows; ++r) {
       for (int64_t c = 0; c < columns; ++c) y[r * p.y_stride + c] = sums[r * kVectors * kIsaLanes + c];
     }
-    return;
-  }
-  uint8_t* y = static_cast<uint8_t*>(p.y) + at;
-  if (e.scales != nullptr) {
-    finish_columns<Rounding::by_channel>(sums, rows, columns, e.scales + column, e, y, p.y_stride);
-  } else if (e.narrow) {
-    finish_columns<Rounding::narrow>(sums, rows, columns, nullptr, e, y, p.y_stride);
+  } else if (p.sum != nullptr) {
+    finish_codes<true>(p, sums, rows, at, column, columns);
   } else {
-    finish_columns<Rounding::exact>(sums, rows, columns, nullptr, e, y, p.y_stride);
+    finish_codes<false>(p, sums, rows, at, column, columns);
   }
 }
 
@@ -361,39 +451,14 @@ void row_sums(const CodeProduct& p, int64_t channels, int32_t* sums) {
   }
 }
 
-NNEFRUN_INLINE F32 real_of(I32 code, I32 minus_zero, F32 scale) {
-  return mul_f32(to_f32(add_i32(code, minus_zero)), scale);
-}
-// Sums that round to i32 stay within it: reals are first clamped to the codes' neighbourhood.
-NNEFRUN_INLINE I32 code_of(F32 real, F32 scale, F32 zero, F32 low, F32 high) {
-  return round_to_i32(max_f32(min_f32(add_f32(div_f32(real, scale), zero), high), low));
-}
-template <CodeBinaryOp kOp>
-NNEFRUN_INLINE F32 combined(F32 x, F32 y) {
-  switch (kOp) {
-    case CodeBinaryOp::add: return add_f32(x, y);
-    case CodeBinaryOp::sub: return sub_f32(x, y);
-    case CodeBinaryOp::mul: return mul_f32(x, y);
-    case CodeBinaryOp::max: return max_f32(x, y);
-    default: return min_f32(x, y);
-  }
-}
 template <CodeBinaryOp kOp>
 void binary_any(const CodeBinary& b, const uint8_t* x, const uint8_t* y, uint8_t* z, int64_t count) {
-  const I32 x_zero = set_i32(-b.x_zero), y_zero = set_i32(-b.y_zero);
-  const F32 x_scale = set_f32(b.x_scale), y_scale = set_f32(b.y_scale), scale = set_f32(b.scale);
-  // The sum with the zero point is rounded in f32, so it is that of the result's own type.
-  const int32_t shift = b.is_signed ? 128 : 0;
-  const F32 zero = set_f32(static_cast<float>(b.zero - shift));
-  const F32 low = set_f32(static_cast<float>(b.low - shift)),
-            high = set_f32(static_cast<float>(b.high - shift));
-  const I32 back = set_i32(shift);
+  const Arithmetic arithmetic = arithmetic_of(b);
   for (int64_t i = 0; i < count; i += kIsaLanes) {
     const int64_t left = count - i;
-    const F32 a = real_of(flip_codes(load_codes(x + i, left), b.x_flip), x_zero, x_scale);
-    const F32 c = real_of(flip_codes(load_codes(y + i, left), b.y_flip), y_zero, y_scale);
-    const I32 code = code_of(combined<kOp>(a, c), scale, zero, low, high);
-    store_codes(z + i, add_i32(code, back), b.flip, left);
+    const I32 code = arithmetic_code<kOp>(arithmetic, flip_codes(load_codes(x + i, left), b.x_flip),
+                                          flip_codes(load_codes(y + i, left), b.y_flip));
+    store_codes(z + i, code, b.flip, left);
   }
 }
 void binary(const CodeBinary& b, const uint8_t* x, const uint8_t* y, uint8_t* z, int64_t count) {

@@ -239,6 +239,10 @@ void run_band(const Cut& c, const CodeConvArgs& a, const Int8Kernels& kernels, i
       p.start = a.start + g * width;
       if (a.epilogue.scales != nullptr) p.epilogue.scales = a.epilogue.scales + g * width;
       p.y = y + static_cast<size_t>(g * c.group_out) * item;
+      if (a.sum != nullptr) {
+        p.sum = a.sum;
+        p.residual = a.residual + (static_cast<uint8_t*>(p.y) - static_cast<uint8_t*>(a.y));
+      }
       if (a.factors != nullptr) {
         kernels.row_sums(p, c.group_in * joined_taps, sums);
         for (int64_t i = 0; i < count; ++i)

@@ -23,6 +23,8 @@ struct CodeConvArgs {
   CodeEpilogue epilogue;  // scales as `start`
   void* y = nullptr;      // pixels of y_stride items
   int64_t y_stride = 0;
+  const CodeBinary* sum = nullptr;  // see CodeProduct; not of depthwise ones
+  const uint8_t* residual = nullptr;
 };
 
 // Whether the shape runs by the depthwise rows: one channel in, one out, in each group.

@@ -164,6 +164,7 @@ NNEFRUN_INLINE F32 div_f32(F32 a, const F32& b) {
   NNEFRUN_EACH a.v[i] /= b.v[i];
   return a;
 }
+NNEFRUN_INLINE F32 quotient(const F32& a, const F32& divisor, const F32&) { return div_f32(a, divisor); }
 NNEFRUN_INLINE F32 min_f32(F32 a, const F32& b) {
   NNEFRUN_EACH a.v[i] = a.v[i] < b.v[i] ? a.v[i] : b.v[i];
   return a;

@@ -1,5 +1,7 @@
 #include "kernels/int8/int8.h"
 
+#include <string.h>
+
 #include "kernels/choose.h"
 
 namespace nnefrun::kernels {
@@ -22,6 +24,22 @@ const Int8Kernels& choose_int8(IsaFeatures features) { return choose_row(kRows, 
 const Int8Kernels* const* int8_rows(int* count) {
   *count = kRowCount;
   return kRows;
+}
+
+float exact_reciprocal(CodeBinary binary, const Int8Kernels& kernels) {
+  if (&kernels == kRows[kRowCount - 1]) return 0;  // the generic row divides
+  CodeBinary corrected = binary;
+  binary.reciprocal = 0;
+  corrected.reciprocal = 1.0F / binary.scale;
+  uint8_t x[256], y[256], divided[256], multiplied[256];
+  for (int i = 0; i < 256; ++i) y[i] = static_cast<uint8_t>(i);
+  for (int code = 0; code < 256; ++code) {
+    memset(x, code, sizeof x);
+    kernels.binary(binary, x, y, divided, sizeof x);
+    kernels.binary(corrected, x, y, multiplied, sizeof x);
+    if (memcmp(divided, multiplied, sizeof x) != 0) return 0;
+  }
+  return corrected.reciprocal;
 }
 
 size_t product_workspace(int64_t rows, int64_t taps, int64_t depth, const Int8Kernels& kernels) {

@@ -44,6 +44,19 @@ struct CodeEpilogue {
 // The limit for scales up to `largest`. REQUIRES: largest < 2^19, zero points within the codes.
 constexpr int32_t code_limit(float largest) { return largest < 0.5F ? 0 : 2048; }
 
+// z = clamp(round_half_even((rx(x) op ry(y)) / scale + zero)), all in f32, with rx(x) = (x - x_zero) *
+// x_scale.
+enum class CodeBinaryOp : uint8_t { add = 0, sub = 1, mul = 2, max = 3, min = 4 };
+struct CodeBinary {
+  CodeBinaryOp op = CodeBinaryOp::add;
+  int32_t x_zero = 0, y_zero = 0, zero = 0;  // as u8
+  float x_scale = 1, y_scale = 1, scale = 1;
+  float reciprocal = 0;  // exact_reciprocal(), or 0: divide
+  int32_t low = 0, high = 255;
+  bool is_signed = false;                    // the result's type is i8 (its rounding is that type's)
+  uint8_t x_flip = 0, y_flip = 0, flip = 0;  // 0x80: bytes in memory are i8
+};
+
 // One block of a product: result[row, column] over rows x columns. Row r of the left side lies at x +
 // rows[r]: for each tap, `depth` bytes from taps[t] on (a multiple of 4; weights behind the last channel are
 // 0).
@@ -62,6 +75,10 @@ struct CodeProduct {
   CodeEpilogue epilogue;
   void* y = nullptr;  // row r at y + r * y_stride items
   int64_t y_stride = 0;
+  // Not null: each code (x; bounds of `epilogue`, not its flip) is added to the code of the same place of
+  // `residual` (y), which lies as the result does. REQUIRES: the operation is add, !epilogue.raw.
+  const CodeBinary* sum = nullptr;
+  const uint8_t* residual = nullptr;
   void* workspace = nullptr;  // product_workspace(row_count, tap_count, depth) bytes
 };
 
@@ -80,18 +97,6 @@ struct CodeDepthwise {
   CodeEpilogue epilogue;
   uint8_t* y = nullptr;
   int64_t y_stride = 0;
-};
-
-// z = clamp(round_half_even((rx(x) op ry(y)) / scale + zero)), all in f32, with rx(x) = (x - x_zero) *
-// x_scale.
-enum class CodeBinaryOp : uint8_t { add = 0, sub = 1, mul = 2, max = 3, min = 4 };
-struct CodeBinary {
-  CodeBinaryOp op = CodeBinaryOp::add;
-  int32_t x_zero = 0, y_zero = 0, zero = 0;  // as u8
-  float x_scale = 1, y_scale = 1, scale = 1;
-  int32_t low = 0, high = 255;
-  bool is_signed = false;                    // the result's type is i8 (its rounding is that type's)
-  uint8_t x_flip = 0, y_flip = 0, flip = 0;  // 0x80: bytes in memory are i8
 };
 
 struct Int8Kernels {
@@ -120,6 +125,10 @@ struct Int8Kernels {
   void (*sum_rows)(const uint8_t* x, int64_t rows, int64_t stride, int64_t channels, float scale,
                    int32_t zero, double* y);
 };
+
+// 1 / scale, where multiplying by it and correcting the remainder once gives the codes of a division for all
+// 65536 pairs of operands; else 0.
+float exact_reciprocal(CodeBinary binary, const Int8Kernels& kernels);
 
 const Int8Kernels& choose_int8(IsaFeatures features = host_isa());
 const Int8Kernels* const* int8_rows(int* count);

@@ -110,6 +110,10 @@ NNEFRUN_INLINE F32 add_f32(F32 a, F32 b) { return _mm256_add_ps(a, b); }
 NNEFRUN_INLINE F32 sub_f32(F32 a, F32 b) { return _mm256_sub_ps(a, b); }
 NNEFRUN_INLINE F32 mul_f32(F32 a, F32 b) { return _mm256_mul_ps(a, b); }
 NNEFRUN_INLINE F32 div_f32(F32 a, F32 b) { return _mm256_div_ps(a, b); }
+NNEFRUN_INLINE F32 quotient(F32 a, F32 divisor, F32 reciprocal) {
+  const __m256 near = _mm256_mul_ps(a, reciprocal);
+  return _mm256_fmadd_ps(_mm256_fnmadd_ps(near, divisor, a), reciprocal, near);
+}
 NNEFRUN_INLINE F32 min_f32(F32 a, F32 b) { return _mm256_min_ps(a, b); }
 NNEFRUN_INLINE F32 max_f32(F32 a, F32 b) { return _mm256_max_ps(a, b); }
 NNEFRUN_INLINE F32 zero_of_nan(F32 v) { return _mm256_and_ps(v, _mm256_cmp_ps(v, v, _CMP_ORD_Q)); }

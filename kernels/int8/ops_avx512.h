@@ -70,6 +70,16 @@ NNEFRUN_INLINE void store_row(uint8_t* p, const __m512i* v, const Bounds& b, int
     _mm512_mask_storeu_epi8(p, count == 64 ? ~__mmask64{0} : (__mmask64{1} << count) - 1, codes);
   }
 }
+// Two rows of two vectors, whole ones.
+#define NNEFRUN_STORES_TWO_ROWS
+NNEFRUN_INLINE void store_two_rows(uint8_t* p, uint8_t* q, const __m512i* v, const Bounds& b) {
+  const __m512i order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
+  __m512i codes = _mm512_packus_epi16(_mm512_packs_epi32(v[0], v[1]), _mm512_packs_epi32(v[2], v[3]));
+  codes = _mm512_permutexvar_epi32(order, codes);
+  codes = _mm512_xor_si512(_mm512_min_epu8(_mm512_max_epu8(codes, b.low), b.high), b.flip);
+  _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), _mm512_castsi512_si256(codes));
+  _mm256_storeu_si256(reinterpret_cast<__m256i*>(q), _mm512_extracti64x4_epi64(codes, 1));
+}
 // Of products below 2^22: rounded once, by the multiply-add.
 NNEFRUN_INLINE I32 round_narrow(I32 v, F32 scale, I32 offset) {
   const __m512 moved = _mm512_fmadd_ps(_mm512_cvtepi32_ps(v), scale, _mm512_set1_ps(0x1.8p23F));
@@ -98,6 +108,10 @@ NNEFRUN_INLINE F32 add_f32(F32 a, F32 b) { return _mm512_add_ps(a, b); }
 NNEFRUN_INLINE F32 sub_f32(F32 a, F32 b) { return _mm512_sub_ps(a, b); }
 NNEFRUN_INLINE F32 mul_f32(F32 a, F32 b) { return _mm512_mul_ps(a, b); }
 NNEFRUN_INLINE F32 div_f32(F32 a, F32 b) { return _mm512_div_ps(a, b); }
+NNEFRUN_INLINE F32 quotient(F32 a, F32 divisor, F32 reciprocal) {
+  const __m512 near = _mm512_mul_ps(a, reciprocal);
+  return _mm512_fmadd_ps(_mm512_fnmadd_ps(near, divisor, a), reciprocal, near);
+}
 NNEFRUN_INLINE F32 min_f32(F32 a, F32 b) { return _mm512_min_ps(a, b); }
 NNEFRUN_INLINE F32 max_f32(F32 a, F32 b) { return _mm512_max_ps(a, b); }
 NNEFRUN_INLINE F32 zero_of_nan(F32 v) { return _mm512_maskz_mov_ps(_mm512_cmp_ps_mask(v, v, _CMP_ORD_Q), v); }

@@ -124,6 +124,11 @@ NNEFRUN_INLINE F32 add_f32(F32 a, F32 b) { return {vaddq_f32(a.low, b.low), vadd
 NNEFRUN_INLINE F32 sub_f32(F32 a, F32 b) { return {vsubq_f32(a.low, b.low), vsubq_f32(a.high, b.high)}; }
 NNEFRUN_INLINE F32 mul_f32(F32 a, F32 b) { return {vmulq_f32(a.low, b.low), vmulq_f32(a.high, b.high)}; }
 NNEFRUN_INLINE F32 div_f32(F32 a, F32 b) { return {vdivq_f32(a.low, b.low), vdivq_f32(a.high, b.high)}; }
+NNEFRUN_INLINE F32 quotient(F32 a, F32 divisor, F32 reciprocal) {
+  const F32 near = {vmulq_f32(a.low, reciprocal.low), vmulq_f32(a.high, reciprocal.high)};
+  return {vfmaq_f32(near.low, vfmsq_f32(a.low, near.low, divisor.low), reciprocal.low),
+          vfmaq_f32(near.high, vfmsq_f32(a.high, near.high, divisor.high), reciprocal.high)};
+}
 NNEFRUN_INLINE F32 min_f32(F32 a, F32 b) { return {vminq_f32(a.low, b.low), vminq_f32(a.high, b.high)}; }
 NNEFRUN_INLINE F32 max_f32(F32 a, F32 b) { return {vmaxq_f32(a.low, b.low), vmaxq_f32(a.high, b.high)}; }
 NNEFRUN_INLINE float32x4_t zero_of_nan(float32x4_t v) {

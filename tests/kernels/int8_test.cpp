@@ -83,6 +83,23 @@ Packed packed(const ConvShape& s, const std::vector<int32_t>& w, int32_t remaini
   return out;
 }
 
+CodeBinary drawn_binary(Random& random, CodeBinaryOp op) {
+  CodeBinary b;
+  b.op = op;
+  b.x_zero = static_cast<int32_t>(random.whole(0, 255));
+  b.y_zero = static_cast<int32_t>(random.whole(0, 255));
+  b.zero = static_cast<int32_t>(random.whole(0, 255));
+  b.x_scale = random.uniform(0.01F, 0.5F);
+  b.y_scale = random.uniform(0.01F, 0.5F);
+  b.scale = random.whole(0, 2) == 0 ? b.x_scale * 2 : random.uniform(0.01F, 0.5F);
+  b.is_signed = random.whole(0, 1) == 0;
+  b.x_flip = random.whole(0, 1) == 0 ? 0x80 : 0;
+  b.y_flip = random.whole(0, 1) == 0 ? 0x80 : 0;
+  b.flip = random.whole(0, 1) == 0 ? 0x80 : 0;
+  if (random.whole(0, 2) == 0) b.low = 20, b.high = 230;
+  return b;
+}
+
 void check(const ConvShape& s, const Int8Kernels& row, Random& random) {
   INFO("channels " << s.in_channels << "->" << s.out_channels << " groups " << s.groups << " batch "
                    << s.batch << " in " << s.in[0] << "x" << s.in[1] << "x" << s.in[2] << " out " << s.out[0]
@@ -152,6 +169,16 @@ void check(const ConvShape& s, const Int8Kernels& row, Random& random) {
   e.flip = random.whole(0, 1) == 0 ? 0x80 : 0;
   e.raw = !depthwise && random.whole(0, 4) == 0;
   a.y_stride = y_stride;
+  // The result is added to other codes.
+  const bool adds = !depthwise && !e.raw && random.whole(0, 2) == 0;
+  const auto residual = codes(random, adds ? s.batch * out_pixels * y_stride : 0, false);
+  CodeBinary b;
+  if (adds) {
+    b = drawn_binary(random, CodeBinaryOp::add);
+    b.reciprocal = exact_reciprocal(b, row);
+    a.sum = &b;
+    a.residual = residual.data();
+  }
   Guarded<int32_t> raw(static_cast<size_t>(e.raw ? s.batch * out_pixels * y_stride : 0));
   Guarded<uint8_t> y(static_cast<size_t>(e.raw ? 0 : s.batch * out_pixels * y_stride));
   a.y = e.raw ? static_cast<void*>(raw.data()) : y.data();
@@ -180,7 +207,8 @@ void check(const ConvShape& s, const Int8Kernels& row, Random& random) {
         if (e.raw) {
           if (raw[got] != sum) REQUIRE(raw[got] == sum);
         } else {
-          const int want = code_reference(expected, sum, o) ^ e.flip;
+          const uint8_t code = code_reference(expected, sum, o);
+          const int want = adds ? code_binary_reference(b, code ^ b.x_flip, residual[got]) : code ^ e.flip;
           if (y[got] != want) {
             INFO("image " << image << " position " << q << " channel " << o << " sum " << sum);
             REQUIRE(static_cast<int>(y[got]) == want);
@@ -282,23 +310,12 @@ TEST_CASE("arithmetic of codes is bit for bit that of the reference", "[kernels]
   for_each_int8([](const Int8Kernels& row) {
     Random random(52);
     for (int round = 0; round < 60; ++round) {
-      CodeBinary b;
-      b.op = static_cast<CodeBinaryOp>(round % 5);
       const auto count = static_cast<size_t>(random.whole(0, 300));
-      b.x_zero = static_cast<int32_t>(random.whole(0, 255));
-      b.y_zero = static_cast<int32_t>(random.whole(0, 255));
-      b.zero = static_cast<int32_t>(random.whole(0, 255));
-      b.x_scale = random.uniform(0.01F, 0.5F);
-      b.y_scale = random.uniform(0.01F, 0.5F);
-      b.scale = random.whole(0, 2) == 0 ? b.x_scale * 2 : random.uniform(0.01F, 0.5F);
-      b.is_signed = random.whole(0, 1) == 0;
-      b.x_flip = random.whole(0, 1) == 0 ? 0x80 : 0;
-      b.y_flip = random.whole(0, 1) == 0 ? 0x80 : 0;
-      b.flip = random.whole(0, 1) == 0 ? 0x80 : 0;
-      if (round % 3 == 0) b.low = 20, b.high = 230;
+      CodeBinary b = drawn_binary(random, static_cast<CodeBinaryOp>(round % 5));
       const Guarded<uint8_t> z(count);
       const auto x = codes(random, static_cast<int64_t>(count), false),
                  y = codes(random, static_cast<int64_t>(count), false);
+      if (random.whole(0, 1) == 0) b.reciprocal = exact_reciprocal(b, row);
       auto& out = const_cast<Guarded<uint8_t>&>(z);
       row.binary(b, x.data(), y.data(), out.data(), static_cast<int64_t>(count));
       REQUIRE(z.intact());

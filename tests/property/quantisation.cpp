@@ -54,20 +54,21 @@ Outlet function(Draw& d, Outlet x, bool exact = false) {
   }
 }
 
-Outlet convolved(Draw& d, Outlet x) {
+// With `same`, the result has the shape of x.
+Outlet convolved(Draw& d, Outlet x, bool same = false) {
   const Fact& fact = d.fact(x);
   if (fact.rank() < 3 || !fact.shape[1].is_constant()) return x;
   const int64_t channels = fact.shape[1].value();
   const bool depthwise = channels > 1 && d.one_in(2);
-  const int64_t out = depthwise ? channels : d.between(1, 20);
+  const int64_t out = depthwise || same ? channels : d.between(1, 20);
   DimShape filter{out, depthwise ? Dim(1) : Dim(channels)};
   std::vector<int64_t> stride;
   std::vector<std::pair<int64_t, int64_t>> padding;
   for (int axis = 2; axis < fact.rank(); ++axis) {
     const int64_t size = d.between(1, 3);
     filter.emplace_back(size);
-    stride.push_back(d.between(1, 2));
-    padding.emplace_back(size - 1, d.between(0, size - 1));
+    stride.push_back(same ? 1 : d.between(1, 2));
+    padding.emplace_back(size - 1, same ? 0 : d.between(0, size - 1));
   }
   const Attributes window{{"padding", Attribute::of_pairs(padding)}, {"stride", Attribute::of_ints(stride)}};
   Arguments arguments{{"input", x}, {"filter", coded(d, codes(d), filter, true)}};
@@ -121,7 +122,7 @@ Outlet averaged(Draw& d, Outlet x) {
 Outlet network(Draw& d, Outlet x) {
   for (int64_t more = d.between(1, 5); more > 0; --more) {
     const Codes own = codes_of(d.fact(x)), to = d.one_in(2) ? own : codes(d);
-    switch (d.between(0, 6)) {
+    switch (d.between(0, 7)) {
       case 0: x = code(d, function(d, real(d, x)), to); break;
       case 1: {
         const auto* op = d.pick({"add", "sub", "mul", "max", "min"});
@@ -137,6 +138,14 @@ Outlet network(Draw& d, Outlet x) {
         if (d.fact(x).rank() < 3 || !d.fact(x).is_static()) break;
         const Outlet mean = code(d, averaged(d, x), to);
         x = d.one_in(2) ? mean : code(d, d.call("mul", {{"x", real(d, x)}, {"y", real(d, mean)}}), own);
+        break;
+      }
+      case 5: {  // a residual
+        const Outlet y = convolved(d, x, true);
+        const bool first = d.one_in(2);
+        Outlet z = d.call("add", {{"x", real(d, first ? x : y)}, {"y", real(d, first ? y : x)}});
+        if (d.one_in(2)) z = function(d, z, true);
+        x = code(d, z, to);
         break;
       }
       default: x = convolved(d, x);

@@ -185,6 +185,42 @@ TEST_CASE("a pointwise convolution and the depthwise one that alone reads it are
   CHECK(count_steps(*model->plan, StepKind::blocked_pair) == 0);
 }
 
+TEST_CASE("a sum of codes is a part of the convolution before it") {
+  const std::string head = R"(
+  x = tract_core_external(shape = [1, 24, S, 9], datum_type = 'f32');
+  q = tract_core_cast(x, to = 'QU8(Z:128 S:0.01)');
+  f = tract_core_cast(w0, to = 'QI8(Z:0 S:0.008)');
+  g = tract_core_cast(w1, to = 'QI8(Z:0 S:0.008)');
+  a = tract_core_cast(q, to = 'f32');
+  b = tract_core_cast(f, to = 'f32');
+  c = tract_core_cast(g, to = 'f32');
+  k = tract_core_cast(conv(a, b, 0.0), to = 'QU8(Z:100 S:0.02)');
+  s = tract_core_cast(conv(a, c, 0.0, padding = [(1, 1), (1, 1)]), to = 'QU8(Z:120 S:0.02)');
+  z = tract_core_cast(relu(tract_core_cast(s, to = 'f32') + tract_core_cast(k, to = 'f32')), to = 'QU8(Z:10 S:0.03)');
+)";
+  const std::vector<Weight> weights = {{"w0", {24, 24, 1, 1}}, {"w1", {24, 24, 3, 3}}};
+  const auto steps_of = [&](const std::string& tail) {
+    const Archive archive = archive_of(head + tail, weights);
+    CompileOptions naive;
+    naive.optimize = false;
+    const auto model = compile_model(archive, {});
+    REQUIRE(model->plan);
+    Session tuned(model), reference(compile_model(archive, naive));
+    for (const int64_t rows : {1, 9, 30}) {
+      const Tensor x = noise({1, 24, rows, 9}, 7), got = tuned.run({x})[0], wanted = reference.run({x})[0];
+      for (int64_t i = 0; i < wanted.size(); ++i) {
+        if (got.as_double(i) != wanted.as_double(i)) REQUIRE(got.as_double(i) == wanted.as_double(i));
+      }
+    }
+    return std::pair(count_steps(*model->plan, StepKind::code_conv),
+                     count_steps(*model->plan, StepKind::code_binary));
+  };
+  CHECK(steps_of("  y = tract_core_cast(z, to = 'f32');\n") == std::pair(2, 0));
+  // What somebody else reads is not added to.
+  CHECK(steps_of("  y = tract_core_cast(z, to = 'f32') + tract_core_cast(s, to = 'f32');\n") ==
+        std::pair(2, 1));
+}
+
 TEST_CASE("parts that lie together are views, and concat is computed in place") {
   // Plain and blocked, with an extent that changes between runs; one part is read by others as well.
   const Archive archive = archive_of(R"(
