@@ -107,7 +107,8 @@ void check_one_or_each(const InferContext& c, std::string_view name, const Dim& 
 void check_bias_type(const InferContext& c) {
   if (!c.has_input("bias")) return;
   const Fact& bias = c.input("bias");
-  if (bias.dtype == DataType::i32) return;
+  // A number in the text, as the default 0 is, has 64 bits.
+  if (bias.dtype == DataType::i32 || (bias.dtype == DataType::i64 && bias.rank() == 0)) return;
   throw c.fail("dtype-mismatch", c.signature().name + ": bias must be i32").note(describe("bias", bias));
 }
 

@@ -191,11 +191,10 @@ TEST_CASE("a sum of codes is a part of the convolution before it") {
   q = tract_core_cast(x, to = 'QU8(Z:128 S:0.01)');
   f = tract_core_cast(w0, to = 'QI8(Z:0 S:0.008)');
   g = tract_core_cast(w1, to = 'QI8(Z:0 S:0.008)');
-  a = tract_core_cast(q, to = 'f32');
-  b = tract_core_cast(f, to = 'f32');
-  c = tract_core_cast(g, to = 'f32');
-  k = tract_core_cast(conv(a, b, 0.0), to = 'QU8(Z:100 S:0.02)');
-  s = tract_core_cast(conv(a, c, 0.0, padding = [(1, 1), (1, 1)]), to = 'QU8(Z:120 S:0.02)');
+  k = tract_core_qconv(q, f, groups = 1, a0 = 0, a_scale = 0.008, b0 = 128, b_scale = 0.01,
+                       c0 = 100, c_scale = 0.02, output_dt = 'QU8(Z:100 S:0.02)');
+  s = tract_core_qconv(q, g, groups = 1, padding = [(1, 1), (1, 1)], a0 = 0, a_scale = 0.008, b0 = 128,
+                       b_scale = 0.01, c0 = 120, c_scale = 0.02, output_dt = 'QU8(Z:120 S:0.02)');
   z = tract_core_cast(relu(tract_core_cast(s, to = 'f32') + tract_core_cast(k, to = 'f32')), to = 'QU8(Z:10 S:0.03)');
 )";
   const std::vector<Weight> weights = {{"w0", {24, 24, 1, 1}}, {"w1", {24, 24, 3, 3}}};
