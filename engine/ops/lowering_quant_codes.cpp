@@ -7,7 +7,8 @@
 #include "engine/ops/lowering_quant.h"
 #include "engine/ops/quant_types.h"
 #include "engine/ops/support.h"
-#include "kernels/int8/int8.h"
+#include "engine/runtime/code_binary.h"
+#include "kernels/int8/conv.h"
 
 namespace nnefrun {
 namespace {
@@ -87,16 +88,6 @@ bool lower_map(PlanBuilder& b, const Graph& graph, uint32_t index) {
   return map_step(b, graph, index, cast_items(*table.constant, node.facts[0].dtype));
 }
 
-// kernels::exact_reciprocal, for codes as u8: flips only say how bytes are stored.
-float reciprocal_of(const CodeBinaryParameters& p) {
-  kernels::CodeBinary b;
-  b.op = static_cast<kernels::CodeBinaryOp>(p.op);
-  b.x_zero = p.x_zero, b.y_zero = p.y_zero, b.zero = p.zero;
-  b.x_scale = p.x_scale, b.y_scale = p.y_scale, b.scale = p.scale;
-  b.is_signed = p.is_signed != 0;
-  return kernels::exact_reciprocal(b, kernels::choose_int8());
-}
-
 bool is_gate(const DimShape& x, const DimShape& y) {
   return x.size() >= 3 && x.size() == y.size() && x[0] == y[0] && x[1] == y[1] &&
          std::all_of(y.begin() + 2, y.end(), [](const Dim& d) { return d.is(1); });
@@ -112,7 +103,11 @@ bool add_in_convolution(PlanBuilder& b, const Graph& graph, uint32_t index, Code
       continue;
     auto* conv = b.last_step<CodeConvParameters>(StepKind::code_conv, values[i]);
     if (conv == nullptr || conv->adds != 0 || conv->epilogue.raw != 0 || conv->is_product != 0) continue;
-    if (conv->groups > 1 && conv->groups == conv->in_channels && conv->groups == conv->out_channels) continue;
+    kernels::ConvShape channels;
+    channels.groups = conv->groups;
+    channels.in_channels = conv->in_channels;
+    channels.out_channels = conv->out_channels;
+    if (kernels::is_depthwise_codes(channels)) continue;
     if (i == 1) {
       std::swap(p.x_zero, p.y_zero);
       std::swap(p.x_scale, p.y_scale);
@@ -141,7 +136,7 @@ bool lower_binary(PlanBuilder& b, const Graph& graph, uint32_t index) {
   if (!b.in_layout()) p.x_flip = tx->flip(), p.y_flip = ty->flip(), p.flip = tz->flip();
   p.x_zero = tx->zero, p.y_zero = ty->zero, p.zero = tz->zero;
   p.x_scale = tx->scale, p.y_scale = ty->scale, p.scale = tz->scale;
-  p.reciprocal = reciprocal_of(p);
+  p.reciprocal = kernels::exact_reciprocal(code_binary_of(p), kernels::choose_int8());
   const bool is_sum = p.op == static_cast<uint8_t>(kernels::CodeBinaryOp::add);
   if (is_sum && b.in_layout() && p.is_gate == 0 && add_in_convolution(b, graph, index, p)) return true;
   b.step(StepKind::code_binary, {b.value_of(node.inputs[0]), b.value_of(node.inputs[1])}, {b.result(index)},

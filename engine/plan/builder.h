@@ -19,6 +19,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "base/hash.h"
 #include "engine/graph/op_def.h"
 #include "engine/plan/layout.h"
 #include "engine/runtime/plan.h"
@@ -233,8 +234,8 @@ class PlanBuilder {
   struct ExpressionHash {
     size_t operator()(const ExpressionKey& key) const {
       size_t hash = 0;
-      for (const int64_t item : key) hash = (hash ^ static_cast<size_t>(item)) * 0x9e3779b97f4a7c15u;
-      return hash ^ (hash >> 32);
+      for (const int64_t item : key) hash = mixed(hash, static_cast<size_t>(item));
+      return hash;
     }
   };
   std::unordered_map<ExpressionKey, uint32_t, ExpressionHash> expressions_;

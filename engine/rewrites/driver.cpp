@@ -4,8 +4,9 @@
 #include <set>
 #include <unordered_map>
 
+#include "base/hash.h"
 #include "engine/graph/variable.h"
-#include "engine/rewrites/rewrite.h"
+#include "engine/rewrites/match.h"
 
 namespace nnefrun {
 
@@ -350,11 +351,6 @@ Graph with_rewritten_bodies(const Graph& graph, const std::function<Graph(Graph)
 
 namespace {
 
-size_t mixed(size_t hash, size_t value) {
-  hash = (hash ^ value) * 0x9e3779b97f4a7c15u;
-  return hash ^ (hash >> 32);
-}
-
 size_t hash_of(const Attribute& a) {
   const size_t kind = a.value.index();
   if (const auto* truth = std::get_if<bool>(&a.value)) return mixed(kind, *truth ? 1 : 0);
@@ -370,13 +366,6 @@ size_t hash_of(const Attribute& a) {
     for (const Attribute& item : *list) hash = mixed(hash, hash_of(item));
   }
   return hash;
-}
-
-// Whether a node may be like another that computes the same.
-bool may_repeat(const Node& node) {
-  return !node.op->stateful && node.bodies.empty() && node.op->name != "tract_core_external" &&
-         node.op->name != "variable" && node.op->name != "tract_onnx_random" &&
-         node.op->name != "tract_onnx_multinomial";
 }
 
 }  // namespace
@@ -396,7 +385,7 @@ Graph without_repetitions(Graph graph, int64_t* merged) {
   for (uint32_t i = 0; i < nodes.size(); ++i) {
     stands_for[i] = i;
     const Node& node = nodes[i];
-    if (!may_repeat(node)) continue;
+    if (!is_computable(node)) continue;
     size_t hash = std::hash<const OpDef*>()(node.op);
     for (const Outlet& input : node.inputs) hash = mixed(mixed(hash, stands_for[input.node]), input.result);
     for (const Attribute& attribute : node.attributes) hash = mixed(hash, hash_of(attribute));

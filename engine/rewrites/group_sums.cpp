@@ -1,7 +1,7 @@
 // Zero points that are taken off codes as integers, before these become real numbers.
 #include <algorithm>
 
-#include "engine/rewrites/match.h"
+#include "engine/rewrites/groups.h"
 
 namespace nnefrun {
 namespace {

@@ -6,7 +6,7 @@
 #include <algorithm>
 #include <cmath>
 
-#include "engine/rewrites/match.h"
+#include "engine/rewrites/groups.h"
 
 namespace nnefrun {
 namespace {

@@ -7,7 +7,6 @@
 #include <vector>
 
 #include "engine/rewrites/rewrite.h"
-#include "quant/affine.h"
 
 namespace nnefrun {
 
@@ -40,16 +39,6 @@ std::optional<std::vector<double>> along_axis(const Tensor& value, int rank, int
 std::optional<Tensor> rounded(const Shape& shape, const std::vector<double>& values);
 std::vector<double> items_of(const Tensor& value);
 
-// Weights in groups: fewer codes are not worth a form of their own, more scales or offsets for so many codes
-// are no groups, and codes and scales are looked for so many operations back.
-inline constexpr int64_t kLeastCodes = 64, kLeastGroup = 4;
-inline constexpr int kMostOperations = 32;
-
-// Whether integers of that type can be all numbers of the range.
-inline bool holds(DataType type, const CodeRange& range) {
-  const CodeRange own = code_range(type);
-  return type == DataType::i64 || (range.low >= own.low && range.high <= own.high);
-}
 // Whether a node computes the same from the same arguments, whenever it runs.
 bool is_computable(const Node& node);
 // The value of a wire that at most `nodes` operations compute from constants alone. `integers`: through

@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "engine/runtime/code_binary.h"
 #include "engine/runtime/leading_strides.h"
 #include "engine/runtime/parts.h"
 #include "engine/runtime/step_parameters.h"
@@ -18,17 +19,6 @@ uint8_t* bytes_of(View* view) { return reinterpret_cast<uint8_t*>(view->data); }
 int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
 
 // ---- products and convolutions ----
-
-kernels::CodeBinary code_binary_of(const CodeBinaryParameters& p) {
-  kernels::CodeBinary b;
-  b.op = static_cast<kernels::CodeBinaryOp>(p.op);
-  b.x_zero = p.x_zero, b.y_zero = p.y_zero, b.zero = p.zero;
-  b.x_scale = p.x_scale, b.y_scale = p.y_scale, b.scale = p.scale, b.reciprocal = p.reciprocal;
-  b.low = p.low, b.high = p.high;
-  b.is_signed = p.is_signed != 0;
-  b.x_flip = p.x_flip, b.y_flip = p.y_flip, b.flip = p.flip;
-  return b;
-}
 
 struct BoundCodeConv {
   kernels::CodeConvArgs args;

@@ -6,16 +6,10 @@
 #pragma once
 
 #include "kernels/attention/attention.h"
-#include "kernels/matmul/loops.h"
+#include "kernels/matmul/chosen_loops.h"
 
 namespace nnefrun::kernels {
 namespace {
-
-#ifdef NNEFRUN_MATMUL_LOOPS
-using Loops = NNEFRUN_MATMUL_LOOPS;
-#else
-using Loops = PlainLoops;
-#endif
 
 constexpr bool kPacks = Loops::kReadsRows;
 

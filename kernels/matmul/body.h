@@ -7,22 +7,16 @@
 // for the compiler, 6 of 16). Arm multiplies by a lane, so 8 rows are 2 loads, and 8 by 3 vectors fill
 // its 32.
 //
-// NNEFRUN_MATMUL_LOOPS names a struct like PlainLoops (loops.h) where the ISA file has loops of its own.
+// The innermost loops may be the ISA file's own (chosen_loops.h).
 #pragma once
 
 #include "kernels/matmul/block.h"
-#include "kernels/matmul/loops.h"
+#include "kernels/matmul/chosen_loops.h"
 #include "kernels/matmul/matmul.h"
 #include "kernels/vec_activation.h"
 
 namespace nnefrun::kernels {
 namespace {
-
-#ifdef NNEFRUN_MATMUL_LOOPS
-using Loops = NNEFRUN_MATMUL_LOOPS;
-#else
-using Loops = PlainLoops;
-#endif
 
 constexpr int kNr = kVectors * kLanes;
 constexpr int64_t kNearItems = 160 << 10;

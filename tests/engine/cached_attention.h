@@ -8,10 +8,10 @@ namespace nnefrun {
 inline const Dim kPast = Dim::symbol("P"), kNew = Dim::symbol("S");
 
 // Attention over a cache: out = concat([past, new]), y = attention(new, out, out).
-inline Graph cached_attention(bool with_other_reader = false) {
+inline Graph cached_attention(bool with_other_reader = false, DataType type = DataType::f32) {
   Graph graph;
-  const Outlet added = graph.add_external(fact_of(DataType::f32, {1, 2, kNew, 4}), "new");
-  const Outlet past = graph.add_external(fact_of(DataType::f32, {1, 2, kPast, 4}), "past");
+  const Outlet added = graph.add_external(fact_of(type, {1, 2, kNew, 4}), "new");
+  const Outlet past = graph.add_external(fact_of(type, {1, 2, kPast, 4}), "past");
   const Outlet out = graph.add(find_op("concat"), {past, added}, {2}, {Attribute(int64_t{2})});
   const Outlet y = graph.add(find_op("tract_transformers_sdpa"), {added, out, out}, {1, 1, 1, 0}, {});
   graph.outputs = {{y, "y"}, {out, "out"}};

@@ -1,5 +1,5 @@
 #include "engine/ops/support.h"
-#include "tests/engine/ops/run_plan.h"
+#include "tests/engine/cached_attention.h"
 
 using namespace nnefrun;
 
@@ -49,13 +49,7 @@ TEST_CASE("arithmetic in f16 has steps", "[lowering][half]") {
 }
 
 TEST_CASE("a cache of f16 keys and values is appended to and read in place", "[lowering][half][feedback]") {
-  const Dim past_length = Dim::symbol("P"), new_length = Dim::symbol("S");
-  Graph graph;
-  const Outlet added = graph.add_external(fact_of(DataType::f16, {1, 2, new_length, 4}), "new");
-  const Outlet past = graph.add_external(fact_of(DataType::f16, {1, 2, past_length, 4}), "past");
-  const Outlet out = graph.add(find_op("concat"), {past, added}, {2}, {Attribute(int64_t{2})});
-  const Outlet y = graph.add(find_op("tract_transformers_sdpa"), {added, out, out}, {1, 1, 1, 0}, {});
-  graph.outputs = {{y, "y"}, {out, "out"}};
+  const Graph graph = cached_attention(false, DataType::f16);
   const auto model = compile_graph(graph, {});
   REQUIRE(model->plan.has_value());
   REQUIRE(model->plan->caches.size() == 1);
