@@ -4,6 +4,8 @@
 #include <cstdlib>
 #include <cstring>
 
+#include "kernels/built_isas.h"
+
 #if defined(__x86_64__)
 #include <cpuid.h>
 #if defined(__linux__)
@@ -175,6 +177,14 @@ IsaFeatures detect() { return 0; }
 
 #endif
 
+// What the rows of this build require, all together.
+#define NNEFRUN_BUILT(set) (NNEFRUN_HAS_##set ? isa::set : isa::generic)
+constexpr IsaFeatures kBuilt = NNEFRUN_BUILT(avx2) | NNEFRUN_BUILT(avxvnni) | NNEFRUN_BUILT(avx512) |
+                               NNEFRUN_BUILT(avx512vnni) | NNEFRUN_BUILT(amx_int8) | NNEFRUN_BUILT(neon) |
+                               NNEFRUN_BUILT(neon_a53) | NNEFRUN_BUILT(neon_fp16) |
+                               NNEFRUN_BUILT(neon_dotprod) | NNEFRUN_BUILT(neon_i8mm);
+#undef NNEFRUN_BUILT
+
 // The forced set, or kNotForced.
 constexpr IsaFeatures kNotForced = ~0U;
 
@@ -215,7 +225,7 @@ const IsaName* isa_names(int* count) {
 }
 
 IsaFeatures detected_isa() {
-  static const IsaFeatures features = detect();
+  static const IsaFeatures features = detect() & kBuilt;
   return features;
 }
 

@@ -52,7 +52,8 @@ struct IsaName {
 // All names above, plainest first. `count` receives how many.
 const IsaName* isa_names(int* count);
 
-// What the machine offers, whatever is forced. Detected once.
+// What the machine offers of the sets that this build has kernels for (option NNEFRUN_ISAS), whatever is
+// forced. Detected once.
 IsaFeatures detected_isa();
 // What choosers use by default: detected_isa(), or the forced set.
 IsaFeatures host_isa();
@@ -60,7 +61,7 @@ IsaFeatures host_isa();
 enum class IsaStatus : uint8_t {
   ok,
   unknown,      // no such name
-  unsupported,  // this CPU lacks a feature of that set
+  unsupported,  // this CPU, or this build, lacks a feature of that set
 };
 // Restricts host_isa() to the named set ("avx2"); null or "" lifts the restriction. On failure nothing
 // changes. `neon_a53` may be forced on any 64-bit Arm: it is a preference for a schedule, not a capability.

@@ -14,14 +14,19 @@ constexpr KernelRow kRows[] = {
 #include "kernels/q40/kernels.inc"
 #define NNEFRUN_GROUPS(name, set) {#name, "groups", #set, isa::set, true},
 #include "kernels/groups/kernels.inc"
-#if defined(__x86_64__)
+#if NNEFRUN_HAS_avx512
 #define NNEFRUN_SET avx512
 #include "kernels/registry_rows.inc"
+#endif
+#if NNEFRUN_HAS_avx2
 #define NNEFRUN_SET avx2
 #include "kernels/registry_rows.inc"
-#elif defined(__aarch64__)
+#endif
+#if NNEFRUN_HAS_neon_a53
 #define NNEFRUN_BLOCKED(name) {#name "_neon_a53", "blocked", "neon_a53", isa::neon_a53, true},
 #include "kernels/blocked/kernels.inc"
+#endif
+#if NNEFRUN_HAS_neon
 #define NNEFRUN_SET neon
 #include "kernels/registry_rows.inc"
 #endif

@@ -3,20 +3,21 @@
 #include <cassert>
 
 #include "kernels/blocked/rows.h"
+#include "kernels/built_isas.h"
 #include "kernels/choose.h"
 
 namespace nnefrun::kernels {
 
 #define NNEFRUN_FLOAT_ISA(suffix) extern const BlockedKernels blocked_##suffix;
 #include "kernels/float_isas.inc"
-#if defined(__aarch64__)
+#if NNEFRUN_HAS_neon_a53
 extern const BlockedKernels blocked_neon_a53;
 #endif
 
 namespace {
 
 const BlockedKernels* const kRows[] = {
-#if defined(__aarch64__)
+#if NNEFRUN_HAS_neon_a53
     &blocked_neon_a53,
 #endif
 #define NNEFRUN_FLOAT_ISA(suffix) &blocked_##suffix,
