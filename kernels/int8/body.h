@@ -280,6 +280,14 @@ void run_rows(const Tile& t, int64_t vectors) {
   }
 }
 
+// How many of the first rows lie in memory as their copies do: of one tap, each behind the one before.
+inline int64_t rows_beside(const CodeProduct& p) {
+  if (p.tap_count != 1) return 0;
+  int64_t rows = 1;
+  while (rows < p.row_count && p.rows[rows] == p.rows[0] + rows * p.depth) ++rows;
+  return rows;
+}
+
 void product_of_dots(const CodeProduct& p) {
   const PanelCut cut = cut_panels(p.columns, kIsaLanes, kVectors);
   if (p.row_count == 0 || cut.panels == 0) return;
@@ -289,7 +297,9 @@ void product_of_dots(const CodeProduct& p) {
   Tile t;
   if (kWidens) {
     auto* wide = static_cast<int16_t*>(p.workspace);
-    for (int64_t r = 0; r < p.row_count; ++r) {
+    const int64_t beside = rows_beside(p);
+    widen_codes(p.x + p.rows[0] + p.taps[0], wide, beside * depth);
+    for (int64_t r = beside; r < p.row_count; ++r) {
       for (int64_t k = 0; k < p.tap_count; ++k)
         widen_codes(p.x + p.rows[r] + p.taps[k], wide + r * depth + k * p.depth, p.depth);
     }
@@ -345,10 +355,11 @@ constexpr bool kCopies = kWidens;
 void product(const CodeProduct& p) { product_of_dots(p); }
 #endif
 
-// P pixels times V vectors of channels.
-template <Rounding kRounding, int P, int V>
+// P pixels times V vectors of channels, the first `left` of them (kWhole: all).
+template <Rounding kRounding, int P, int V, bool kWhole>
 NNEFRUN_INLINE void depthwise_pixels(const CodeDepthwise& p, const Finish& f, const uint8_t* const* x,
                                      const int32_t* w, int64_t c, int64_t left, uint8_t* const* y) {
+  if (kWhole) left = V * kIsaLanes;
   I32 acc[P][V];
   NNEFRUN_UNROLL
   for (int i = 0; i < P; ++i) {
@@ -360,7 +371,7 @@ NNEFRUN_INLINE void depthwise_pixels(const CodeDepthwise& p, const Finish& f, co
     for (int v = 0; v < V; ++v) {
       const I32 weight = load_i32(w + (v * p.tap_count + t) * kIsaLanes);
       // Only the last vector may be a part of one.
-      const int64_t count = v + 1 < V ? kIsaLanes : left - v * kIsaLanes;
+      const int64_t count = kWhole || v + 1 < V ? kIsaLanes : left - v * kIsaLanes;
       NNEFRUN_UNROLL
       for (int i = 0; i < P; ++i)
         acc[i][v] = mul_add16(acc[i][v], load_codes(x[i] + p.taps[t] + v * kIsaLanes, count), weight);
@@ -377,10 +388,10 @@ NNEFRUN_INLINE void depthwise_pixels(const CodeDepthwise& p, const Finish& f, co
     store_row<V>(y[i], out, f.bounds, left);
   }
 }
-template <Rounding kRounding, int V>
-NNEFRUN_INLINE void depthwise_block(const CodeDepthwise& p, const Finish& f, const int32_t* w, int64_t c) {
+template <Rounding kRounding, int V, bool kWhole>
+NNEFRUN_INLINE void depthwise_channels(const CodeDepthwise& p, const Finish& f, const int32_t* w, int64_t c,
+                                       int64_t left) {
   constexpr int kPixels = 2;
-  const int64_t left = p.channels - c < V * kIsaLanes ? p.channels - c : V * kIsaLanes;
   for (int64_t row = 0; row < p.row_count; row += kPixels) {
     const uint8_t* x[kPixels];
     uint8_t* y[kPixels];
@@ -390,10 +401,19 @@ NNEFRUN_INLINE void depthwise_block(const CodeDepthwise& p, const Finish& f, con
       y[i] = p.y + (row + i) * p.y_stride + c;
     }
     if (rows == kPixels) {
-      depthwise_pixels<kRounding, kPixels, V>(p, f, x, w, c, left, y);
+      depthwise_pixels<kRounding, kPixels, V, kWhole>(p, f, x, w, c, left, y);
     } else {
-      depthwise_pixels<kRounding, 1, V>(p, f, x, w, c, left, y);
+      depthwise_pixels<kRounding, 1, V, kWhole>(p, f, x, w, c, left, y);
     }
+  }
+}
+template <Rounding kRounding, int V>
+NNEFRUN_INLINE void depthwise_block(const CodeDepthwise& p, const Finish& f, const int32_t* w, int64_t c) {
+  const int64_t left = p.channels - c;
+  if (left >= V * kIsaLanes) {
+    depthwise_channels<kRounding, V, true>(p, f, w, c, left);
+  } else {
+    depthwise_channels<kRounding, V, false>(p, f, w, c, left);
   }
 }
 template <Rounding kRounding>
