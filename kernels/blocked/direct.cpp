@@ -14,7 +14,8 @@ namespace {
 constexpr int64_t kBandBytes = 256 << 10;   // input of a band: stays in the second cache beside the weights
 constexpr int64_t kTaskProducts = 1 << 19;  // multiply-adds that are worth a task
 constexpr int64_t kTasks = 8;               // so many suffice for balance
-constexpr int64_t kPair = 2;                // output blocks that are packed together
+constexpr int64_t kStagedChannels = 256, kStagedPlane = 8 << 10;  // see stages_tiles
+constexpr int64_t kPair = 2;                                      // output blocks that are packed together
 
 bool all_are(const int64_t (&values)[3], int64_t expected) {
   return values[0] == expected && values[1] == expected && values[2] == expected;
@@ -152,8 +153,69 @@ bool is_outside(const ConvShape& s, int64_t first, int64_t count) {
   return first < 0 || first + count > s.in[2];
 }
 
+// Whether the input of a band is copied tile by tile first: without that, a tile reads a few cache lines from
+// each block of channels, each of them from a page of its own, and no prefetcher sees a stream. The copy pays
+// when many results share it.
+bool stages_tiles(const ConvShape& s, bool x_is_plain, const BlockedKernels& kernels) {
+  if (x_is_plain || !all_are(s.filter, 1) || is_outside(s, -s.pad_before[2], reach(s, 2, s.out[2])))
+    return false;
+  if (!all_are(s.pad_before, 0) || blocked_volume(s.out) <= 2 * kernels.tile_positions) return false;
+  const int64_t plane_bytes = blocked_volume(s.in) * kernels.block * 4;
+  return s.in_channels / s.groups >= kStagedChannels &&
+         (s.out_channels / s.groups >= kStagedChannels || plane_bytes >= kStagedPlane);
+}
+// Tiles of a band of `positions`, and where the position `first` of tile `tile` lies.
+struct Tiles {
+  int64_t count, least, wider;  // the first `wider` have one position more than `least`
+  int64_t first(int64_t tile) const { return tile * least + blocked_smaller(tile, wider); }
+};
+Tiles tiles_of(int64_t positions, const BlockedKernels& kernels) {
+  const int64_t count = blocked_ceil(positions, kernels.tile_positions);
+  return {count, positions / count, positions % count};
+}
+// x: the first position of the band in the first of `blocks` blocks, each `plane` items behind the one
+// before; lines of `columns` positions, one every `x_line` items, columns every `x_column`.
+struct StagedBand {
+  const float* x;
+  int64_t blocks, plane, lines, columns, x_line, x_column;
+};
+// to: [tiles][blocks][tile_positions][block]
+void stage_tiles(const StagedBand& b, const BlockedKernels& kernels, float* to) {
+  const int64_t block = kernels.block, unit = kernels.tile_positions * block;
+  const Tiles tiles = tiles_of(b.lines * b.columns, kernels);
+  for (int64_t o = 0; o < b.blocks; ++o) {
+    const float* from = b.x + o * b.plane;
+    int64_t line = 0, column = 0;
+    for (int64_t tile = 0; tile < tiles.count; ++tile) {
+      float* at = to + (tile * b.blocks + o) * unit;
+      int64_t left = tiles.first(tile + 1) - tiles.first(tile);
+      while (left > 0) {
+        const int64_t count = blocked_smaller(left, b.columns - column);
+        const float* run = from + line * b.x_line + column * b.x_column;
+        if (b.x_column == block) {
+          std::memcpy(at, run, static_cast<size_t>(count * block) * sizeof(float));
+        } else {
+          for (int64_t i = 0; i < count; ++i)
+            std::memcpy(at + i * block, run + i * b.x_column, static_cast<size_t>(block) * sizeof(float));
+        }
+        at += count * block;
+        left -= count;
+        column += count;
+        if (column == b.columns) column = 0, ++line;
+      }
+    }
+  }
+}
+
 size_t workspace_size(const ConvShape& shape, bool x_is_plain, const BlockedKernels& kernels) {
   const ConvShape s = flattened(shape);
+  if (stages_tiles(s, x_is_plain, kernels)) {
+    const Cut c = cut_of(s, kernels);
+    const int64_t blocks = blocked_ceil(s.in_channels / s.groups, kernels.block);
+    const int64_t floats =
+        tiles_of(c.lines * c.columns, kernels).count * blocks * kernels.tile_positions * kernels.block;
+    return static_cast<size_t>(blocked_ceil(floats, 16) * 16) * sizeof(float);
+  }
   if (!is_outside(s, -s.pad_before[2], reach(s, 2, s.out[2]))) return 0;
   const Cut c = cut_of(s, kernels);
   const int64_t channels = s.in_channels / s.groups;
@@ -191,6 +253,7 @@ void run(const BlockedConvArgs& args, int64_t task_begin, int64_t task_end, void
   d.row_stride = s.stride[1], d.row_dilation = s.dilation[1], d.height = s.in[1];
   d.y_line = s.out[2] * block;
   d.y_block = out_plane;
+  const bool stages = stages_tiles(s, args.x_is_plain, kernels);
   int64_t held = -1;  // the band whose input is staged
   for (int64_t task = task_begin; task < task_end; ++task) {
     const int64_t window = task % c.windows, band = task / c.windows;
@@ -214,7 +277,22 @@ void run(const BlockedConvArgs& args, int64_t task_begin, int64_t task_end, void
     while (d.depth_end > d.depth_begin && first_depth + (d.depth_end - 1) * s.dilation[0] >= s.in[0])
       --d.depth_end;
     const float* x = args.x + (batch * s.groups + group) * in_blocks * in_plane;
-    if (is_outside(s, first_column, width)) {
+    d.x_tile = 0;
+    if (stages) {
+      const int64_t x_line = s.stride[1] * s.in[2] * lanes;
+      if (held != band) {
+        const int64_t at = (first_depth * s.in[1] + d.first_row) * s.in[2] + first_column;
+        stage_tiles({x + at * lanes, in_blocks, in_plane, d.lines, d.columns, x_line, s.stride[2] * lanes},
+                    kernels, staged);
+        held = band;
+      }
+      d.columns *= d.lines, d.lines = 1, d.first_row = 0;
+      d.x_column = lanes;
+      d.x_outer = kernels.tile_positions * lanes;
+      d.x_tile = in_blocks * d.x_outer;
+      d.x_line = d.x_tap[0] = d.x_tap[1] = 0;
+      d.x = staged;
+    } else if (is_outside(s, first_column, width)) {
       const int64_t row_begin = blocked_larger(0, d.first_row);
       const int64_t row_end = blocked_smaller(s.in[1], d.first_row + reach(s, 1, d.lines));
       const int64_t rows = blocked_larger(0, row_end - row_begin), depths = d.depth_end - d.depth_begin;

@@ -378,7 +378,8 @@ void blocked_direct(const BlockedDirect& d) {
         for (int64_t i = 0; i < tiles; ++i) {
           const int64_t count = least + (i < wider ? 1 : 0);
           const int64_t at = block * d.y_block + line * d.y_line + column * kLanes;
-          t.x = d.x + (begin * d.x_outer + line * d.x_line + column * d.x_column);
+          const int64_t along = d.x_tile != 0 ? i * d.x_tile : column * d.x_column;
+          t.x = d.x + (begin * d.x_outer + line * d.x_line + along);
           t.y = d.y + at;
           t.residual = residual != nullptr ? residual + at : nullptr;
           by_vectors[vectors - 1][count - 1](d, t);

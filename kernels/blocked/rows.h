@@ -29,6 +29,7 @@ struct BlockedDirect {
   int64_t depth_begin, depth_end;  // of taps[0]: the same for the whole band
   int64_t first_row, row_stride, row_dilation, height;  // input row of tap 0 of line 0, and what clips it
   int64_t lines, columns;
+  int64_t x_tile;            // not 0: columns are staged by tiles, each so many items behind the one before
   const float* w;            // of the first output block of the window
   int64_t blocks;            // output blocks in the window
   float* y;                  // of the first block, line and column

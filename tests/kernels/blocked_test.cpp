@@ -92,6 +92,10 @@ TEST_CASE("blocked convolutions of the shapes that networks have", "[kernels][bl
     direct(square(328, 40, 1, 7, 3, 1, 1), false, bias_relu);   // more than one part of a sum
     direct(square(328, 24, 1, 7, 3, 1, 1), false, bias_residual_silu);
     direct(square(328, 24, 1, 7, 3, 1, 1), false, in_place_clamp);
+    direct(square(260, 264, 1, 9, 1, 1, 0), false, bias_relu);  // tiles of the input are staged
+    direct(square(260, 272, 1, 7, 1, 1, 0), false, bias_residual_silu);
+    direct(square(300, 24, 1, 33, 1, 2, 0), false, in_place_clamp);
+    direct(square(2 * 256, 2 * 256, 2, 6, 1, 1, 0), false, scaled);
     direct(square(20, 33, 1, 7, 7, 1, 0), false, bias_relu);  // the filter covers the input
     direct(square(40, 40, 1, 1, 1, 1, 0), false, scaled);
     check_conv(kernels, square(40, 40, 40, 112, 3, 1, 1), BlockedMethod::depthwise, false, bias_relu, random);
