@@ -23,7 +23,25 @@ NNEFRUN_INLINE __m256i avx2_mask(int64_t n) {
   return _mm256_cmpgt_epi32(_mm256_set1_epi32(static_cast<int>(n)), index);
 }
 NNEFRUN_INLINE V vload_n(const float* p, int64_t n) { return _mm256_maskload_ps(p, avx2_mask(n)); }
-NNEFRUN_INLINE void vstore_n(float* p, V v, int64_t n) { _mm256_maskstore_ps(p, avx2_mask(n), v); }
+// By halves: where masked loads are fast, masked stores may still be microcode (Zen).
+NNEFRUN_INLINE void vstore_n(float* p, V v, int64_t n) {
+  if (n >= 8) {
+    _mm256_storeu_ps(p, v);
+    return;
+  }
+  __m128 rest = _mm256_castps256_ps128(v);
+  if ((n & 4) != 0) {
+    _mm_storeu_ps(p, rest);
+    rest = _mm256_extractf128_ps(v, 1);
+    p += 4;
+  }
+  if ((n & 2) != 0) {
+    _mm_storel_pi(reinterpret_cast<__m64*>(p), rest);
+    rest = _mm_movehl_ps(rest, rest);
+    p += 2;
+  }
+  if ((n & 1) != 0) _mm_store_ss(p, rest);
+}
 
 NNEFRUN_INLINE I vbits(V v) { return _mm256_castps_si256(v); }
 NNEFRUN_INLINE V vfrom_bits(I i) { return _mm256_castsi256_ps(i); }
