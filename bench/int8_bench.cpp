@@ -50,7 +50,7 @@ void bench_conv(benchmark::State& state, const Int8Kernels* row, const ConvShape
   std::vector<uint8_t> results[2];
   for (const Int8Kernels* kernels : {generic, row}) {
     std::vector<int8_t> packed(packed_group_size(s, *kernels) * static_cast<size_t>(s.groups));
-    std::vector<int32_t> packed_depthwise(packed_depthwise_codes_size(s.out_channels, taps, *kernels));
+    std::vector<int16_t> packed_depthwise(packed_depthwise_codes_size(s.out_channels, taps, *kernels));
     std::vector<int8_t> packed_dots(packed_depthwise_dots_size(s.out_channels, taps));
     const auto channels = static_cast<size_t>(code_channels(s, *kernels));
     // The sum of a column takes the offset that some rows subtract from x.

@@ -228,8 +228,8 @@ std::optional<PackedProduct> pack(const CodeProduct& c, const Tensor& w, const W
       kernels::pack_depthwise_dots(numbers.data(), v.columns, v.taps, out.weights.mutable_data<int8_t>());
     } else {
       const size_t size = kernels::packed_depthwise_codes_size(v.columns, v.taps, kernels);
-      out.weights = Tensor::uninitialized(DataType::i32, {static_cast<int64_t>(size)});
-      kernels::pack_depthwise_codes(numbers.data(), v.columns, v.taps, out.weights.mutable_data<int32_t>(),
+      out.weights = Tensor::uninitialized(DataType::i16, {static_cast<int64_t>(size)});
+      kernels::pack_depthwise_codes(numbers.data(), v.columns, v.taps, out.weights.mutable_data<int16_t>(),
                                     kernels);
     }
   } else {

@@ -87,7 +87,7 @@ Status conv_run(const StepContext& c, int64_t begin, int64_t end) {
   kernels::CodeConvArgs args = static_cast<BoundCodeConv*>(c.bound)->args;
   args.x = bytes_of(c.inputs[0]);
   args.weights = reinterpret_cast<const int8_t*>(c.inputs[1]->data);
-  args.depthwise_weights = reinterpret_cast<const int32_t*>(c.inputs[1]->data);
+  args.depthwise_weights = reinterpret_cast<const int16_t*>(c.inputs[1]->data);
   if (p.depthwise_dots != 0) args.depthwise_dots = args.weights;
   args.start = reinterpret_cast<const int32_t*>(c.inputs[2]->data);
   args.factors = p.has_factor != 0 ? &p.factor : nullptr;

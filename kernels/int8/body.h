@@ -5,7 +5,7 @@
 //   kRows, kVectors  the tile; kWidens, kOffset, kSlack: see Int8Kernels
 //   kDepthwise       vectors of a depthwise tile
 //   I32, F32         vectors of accumulators and of reals;  W, A: of weights, of the left side
-//   load_i32, store_i32, set_i32, add_i32, min_i32, max_i32
+//   load_i32, load_i16 (16-bit numbers to i32), store_i32, set_i32, add_i32, min_i32, max_i32
 //   load_w, repeat_a, dot      accumulator += sum of a group
 //   load_codes(p, n)           u8 to i32, the first n (all when n >= kIsaLanes)
 //   store_codes(p, v, flip, n) the other way, for values in 0..255
@@ -358,7 +358,7 @@ void product(const CodeProduct& p) { product_of_dots(p); }
 // P pixels times V vectors of channels, the first `left` of them (kWhole: all).
 template <Rounding kRounding, int P, int V, bool kWhole>
 NNEFRUN_INLINE void depthwise_pixels(const CodeDepthwise& p, const Finish& f, const uint8_t* const* x,
-                                     const int32_t* w, int64_t c, int64_t left, uint8_t* const* y) {
+                                     const int16_t* w, int64_t c, int64_t left, uint8_t* const* y) {
   if (kWhole) left = V * kIsaLanes;
   I32 acc[P][V];
   NNEFRUN_UNROLL
@@ -369,7 +369,7 @@ NNEFRUN_INLINE void depthwise_pixels(const CodeDepthwise& p, const Finish& f, co
   for (int64_t t = 0; t < p.tap_count; ++t) {
     NNEFRUN_UNROLL
     for (int v = 0; v < V; ++v) {
-      const I32 weight = load_i32(w + (v * p.tap_count + t) * kIsaLanes);
+      const I32 weight = load_i16(w + (v * p.tap_count + t) * kIsaLanes);
       // Only the last vector may be a part of one.
       const int64_t count = kWhole || v + 1 < V ? kIsaLanes : left - v * kIsaLanes;
       NNEFRUN_UNROLL
@@ -389,7 +389,7 @@ NNEFRUN_INLINE void depthwise_pixels(const CodeDepthwise& p, const Finish& f, co
   }
 }
 template <Rounding kRounding, int V, bool kWhole>
-NNEFRUN_INLINE void depthwise_channels(const CodeDepthwise& p, const Finish& f, const int32_t* w, int64_t c,
+NNEFRUN_INLINE void depthwise_channels(const CodeDepthwise& p, const Finish& f, const int16_t* w, int64_t c,
                                        int64_t left) {
   constexpr int kPixels = 2;
   for (int64_t row = 0; row < p.row_count; row += kPixels) {
@@ -408,7 +408,7 @@ NNEFRUN_INLINE void depthwise_channels(const CodeDepthwise& p, const Finish& f, 
   }
 }
 template <Rounding kRounding, int V>
-NNEFRUN_INLINE void depthwise_block(const CodeDepthwise& p, const Finish& f, const int32_t* w, int64_t c) {
+NNEFRUN_INLINE void depthwise_block(const CodeDepthwise& p, const Finish& f, const int16_t* w, int64_t c) {
   const int64_t left = p.channels - c;
   if (left >= V * kIsaLanes) {
     depthwise_channels<kRounding, V, true>(p, f, w, c, left);
@@ -419,7 +419,7 @@ NNEFRUN_INLINE void depthwise_block(const CodeDepthwise& p, const Finish& f, con
 template <Rounding kRounding>
 void depthwise_any(const CodeDepthwise& p) {
   const Finish f = finish_of(p.epilogue);
-  const int32_t* w = p.weights;
+  const int16_t* w = p.weights;
   for (int64_t c = 0; c < p.channels;) {
     const int64_t vectors = (p.channels - c + kIsaLanes - 1) / kIsaLanes;
     const int64_t taken = vectors >= kDepthwise ? kDepthwise : vectors >= 2 ? 2 : 1;

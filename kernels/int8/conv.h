@@ -15,7 +15,7 @@ struct CodeConvArgs {
   uint8_t x_flip = 0;               // 0x80: x holds i8
   uint8_t x_zero = 0;               // what padding holds, as u8
   const int8_t* weights = nullptr;  // packed; of depthwise ones:
-  const int32_t* depthwise_weights = nullptr;
+  const int16_t* depthwise_weights = nullptr;
   const int8_t* depthwise_dots = nullptr;  // instead, where the row has them
   const int32_t* start = nullptr;          // [groups][out_channels / groups, rounded up to whole vectors]
   const int32_t* factors =

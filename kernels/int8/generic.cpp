@@ -28,6 +28,11 @@ NNEFRUN_INLINE I32 load_i32(const int32_t* p) {
   memcpy(out.v, p, sizeof out.v);
   return out;
 }
+NNEFRUN_INLINE I32 load_i16(const int16_t* p) {
+  I32 out;
+  NNEFRUN_EACH out.v[i] = p[i];
+  return out;
+}
 NNEFRUN_INLINE void store_i32(int32_t* p, const I32& a) { memcpy(p, a.v, sizeof a.v); }
 NNEFRUN_INLINE I32 set_i32(int32_t x) {
   I32 out;

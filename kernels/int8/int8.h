@@ -83,7 +83,7 @@ struct CodeProduct {
 };
 
 // A depthwise convolution of a block of pixels: pixel p, channel c from x[rows[p] + taps[t] + c]. Weights are
-// 16-bit numbers in i32: [blocks of `lanes` channels][taps][lanes].
+// 16-bit numbers: [blocks of `lanes` channels][taps][lanes].
 struct CodeDepthwise {
   const uint8_t* x = nullptr;
   const int64_t* rows = nullptr;
@@ -91,7 +91,7 @@ struct CodeDepthwise {
   const int64_t* taps = nullptr;
   int64_t tap_count = 0;
   int64_t channels = 0;  // a multiple of 4
-  const int32_t* weights = nullptr;
+  const int16_t* weights = nullptr;
   const int8_t* dot_weights = nullptr;  // instead, in rows with depthwise_dots; see pack_depthwise_dots
   const int32_t* start = nullptr;
   CodeEpilogue epilogue;

@@ -17,6 +17,9 @@ typedef __m256 F32;
 NNEFRUN_INLINE I32 load_i32(const int32_t* p) {
   return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p));
 }
+NNEFRUN_INLINE I32 load_i16(const int16_t* p) {
+  return _mm256_cvtepi16_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)));
+}
 NNEFRUN_INLINE void store_i32(int32_t* p, I32 v) { _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), v); }
 NNEFRUN_INLINE I32 set_i32(int32_t x) { return _mm256_set1_epi32(x); }
 NNEFRUN_INLINE I32 add_i32(I32 a, I32 b) { return _mm256_add_epi32(a, b); }

@@ -20,6 +20,9 @@ typedef __m512i I32;
 typedef __m512 F32;
 
 NNEFRUN_INLINE I32 load_i32(const int32_t* p) { return _mm512_loadu_si512(p); }
+NNEFRUN_INLINE I32 load_i16(const int16_t* p) {
+  return _mm512_cvtepi16_epi32(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)));
+}
 NNEFRUN_INLINE void store_i32(int32_t* p, I32 v) { _mm512_storeu_si512(p, v); }
 NNEFRUN_INLINE I32 set_i32(int32_t x) { return _mm512_set1_epi32(x); }
 NNEFRUN_INLINE I32 add_i32(I32 a, I32 b) { return _mm512_add_epi32(a, b); }

@@ -18,6 +18,7 @@ struct F32 {
 };
 
 NNEFRUN_INLINE I32 load_i32(const int32_t* p) { return {vld1q_s32(p), vld1q_s32(p + 4)}; }
+NNEFRUN_INLINE I32 load_i16(const int16_t* p) { return {vmovl_s16(vld1_s16(p)), vmovl_s16(vld1_s16(p + 4))}; }
 NNEFRUN_INLINE void store_i32(int32_t* p, I32 v) {
   vst1q_s32(p, v.low);
   vst1q_s32(p + 4, v.high);

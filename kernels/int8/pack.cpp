@@ -49,13 +49,12 @@ size_t packed_depthwise_codes_size(int64_t channels, int64_t taps, const Int8Ker
   return static_cast<size_t>(round_up_to(channels, kernels.lanes) * taps);
 }
 
-void pack_depthwise_codes(const int32_t* w, int64_t channels, int64_t taps, int32_t* packed,
+void pack_depthwise_codes(const int32_t* w, int64_t channels, int64_t taps, int16_t* packed,
                           const Int8Kernels& kernels) {
   for (int64_t first = 0; first < channels; first += kernels.lanes) {
     for (int64_t tap = 0; tap < taps; ++tap) {
-      // Vectors of 16-bit pairs multiply the upper half by 0: the sign that it holds does not matter.
       for (int64_t c = first; c < first + kernels.lanes; ++c)
-        *packed++ = c < channels ? w[c * taps + tap] : 0;
+        *packed++ = static_cast<int16_t>(c < channels ? w[c * taps + tap] : 0);
     }
   }
 }

@@ -44,11 +44,11 @@ void pack_codes(const CodeWeights& weights, int8_t* packed, const Int8Kernels& k
 // sums[column]: over all channels and taps. `columns` items.
 void sum_codes(const CodeWeights& weights, int32_t* sums);
 
-// Items (i32) of packed depthwise weights for `channels`, and the packing of w[channel * taps + tap] (16-bit
+// Items of packed depthwise weights for `channels`, and the packing of w[channel * taps + tap] (16-bit
 // numbers, zero points subtracted).
 size_t packed_depthwise_codes_size(int64_t channels, int64_t taps,
                                    const Int8Kernels& kernels = choose_int8());
-void pack_depthwise_codes(const int32_t* w, int64_t channels, int64_t taps, int32_t* packed,
+void pack_depthwise_codes(const int32_t* w, int64_t channels, int64_t taps, int16_t* packed,
                           const Int8Kernels& kernels = choose_int8());
 
 // The same for rows with depthwise_dots: [blocks of 64 channels][taps / 4][4][16][4 taps] bytes. Channel c

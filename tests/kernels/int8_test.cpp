@@ -29,7 +29,8 @@ std::vector<uint8_t> codes(Random& random, int64_t count, bool extreme) {
 // Everything that a convolution reads, from naive weights (minus their zero point, which leaves `remaining`).
 struct Packed {
   std::vector<int8_t> weights;
-  std::vector<int32_t> depthwise, start;
+  std::vector<int16_t> depthwise;
+  std::vector<int32_t> start;
   std::vector<int8_t> dots;  // instead of depthwise
   std::vector<float> scales;
 };
