@@ -197,9 +197,9 @@ constexpr TileFunction tile_of(int cols) {
 }
 template <bool kInPlace, bool kMasked, int... kRow>
 struct TileRows {
-  static constexpr TileFunction functions[][3] = {{tile_of<kRow + 1, kInPlace, kMasked>(1),
-                                                   tile_of<kRow + 1, kInPlace, kMasked>(2),
-                                                   tile_of<kRow + 1, kInPlace, kMasked>(3)}...};
+  static constexpr TileFunction functions[sizeof...(kRow)][3] = {
+      {tile_of<kRow + 1, kInPlace, kMasked>(1), tile_of<kRow + 1, kInPlace, kMasked>(2),
+       tile_of<kRow + 1, kInPlace, kMasked>(3)}...};
 };
 template <bool kInPlace, bool kMasked, int kCount, int... kRow>
 struct MakeTileRows : MakeTileRows<kInPlace, kMasked, kCount - 1, kCount - 1, kRow...> {};

@@ -31,13 +31,14 @@ struct X86Loops : PlainLoops {
   template <int kRow, int kStep>
   static NNEFRUN_INLINE V broadcast_row(const float* base, int64_t row_bytes) {
     V v;
-    // the last operand only says that memory is read
+    // the last operand only says that memory is read; how much does not matter, but Clang wants to know
     if constexpr (kRow == 0) {
       return broadcast(base + kStep);
     } else {
       __asm__ volatile("vbroadcastss %c3(%1,%2,%c4), %0"
                        : "=" NNEFRUN_VECTOR_REGISTER(v)
-                       : "r"(base), "r"(row_bytes), "i"(kStep * 4), "i"(kRow), "m"(*(const float(*)[])base));
+                       : "r"(base), "r"(row_bytes), "i"(kStep * 4), "i"(kRow),
+                         "m"(*(const float(*)[1 << 16]) base));
     }
     return v;
   }
