@@ -36,6 +36,55 @@ bool operator==(const Attribute& a, const Attribute& b) {
   return a.value == b.value;
 }
 
+namespace {
+
+size_t hash_of(std::string_view name) {
+  const size_t hash = std::hash<std::string_view>()(name);
+  return hash == 0 ? 1 : hash;
+}
+
+}  // namespace
+
+// Where the hash is, or the free place where it would be.
+size_t NameSet::place_of(size_t hash) const {
+  size_t place = hash & (places_.size() - 1);
+  while (places_[place] != 0 && places_[place] != hash) place = (place + 1) & (places_.size() - 1);
+  return place;
+}
+
+bool NameSet::contains(std::string_view name) const {
+  return !places_.empty() && places_[place_of(hash_of(name))] != 0;
+}
+
+void NameSet::insert(std::string_view name) {
+  if (2 * (size_ + 1) > places_.size()) {
+    const std::vector<size_t> before =
+        std::exchange(places_, std::vector<size_t>(std::max<size_t>(16, 2 * places_.size())));
+    for (const size_t hash : before) {
+      if (hash != 0) places_[place_of(hash)] = hash;
+    }
+  }
+  const size_t hash = hash_of(name);
+  size_t& place = places_[place_of(hash)];
+  if (place == 0) ++size_;
+  place = hash;
+}
+
+void NameSet::erase(std::string_view name) {
+  if (!contains(name)) return;
+  const size_t mask = places_.size() - 1;
+  size_t free = place_of(hash_of(name));
+  // Those behind it that were put off by it move up.
+  for (size_t next = (free + 1) & mask; places_[next] != 0; next = (next + 1) & mask) {
+    const size_t home = places_[next] & mask;
+    if (((next - home) & mask) < ((next - free) & mask)) continue;
+    places_[free] = places_[next];
+    free = next;
+  }
+  places_[free] = 0;
+  --size_;
+}
+
 std::string Graph::unique_name(std::string wanted) {
   if (wanted.empty()) wanted = "t";
   if (!has_name(wanted)) return wanted;
@@ -58,6 +107,7 @@ Outlet Graph::add(const OpDef* op, std::vector<Outlet> inputs, std::vector<uint3
   node.bodies = std::move(bodies);
   node.where = std::move(where);
   node.call_chain = std::move(call_chain);
+  node.attributes.reserve(signature.attributes.size());
   for (size_t i = node.attributes.size(); i < signature.attributes.size(); ++i) {
     const auto& parameter = signature.parameters[signature.attributes[i]];
     node.attributes.push_back(parameter.default_value ? *parameter.default_value : Attribute());
@@ -131,7 +181,7 @@ Graph Graph::successor_of(Graph& old) {
   return next;
 }
 
-Outlet Graph::adopt(Node node) {
+Outlet Graph::adopt(Node&& node) {
   nodes_.push_back(std::move(node));
   return {static_cast<uint32_t>(nodes_.size() - 1), 0};
 }
@@ -215,8 +265,8 @@ std::string Graph::fresh_symbol(std::string_view prefix) {
 UseCounts Graph::use_counts() const {
   UseCounts uses;
   uses.reserve(nodes_.size());
-  for (const Node& node : nodes_) uses.add_node(node.facts.size());
-  for (const Node& node : nodes_) {
+  for (const Node& node : nodes_) {  // whose inputs come before it
+    uses.add_node(node.facts.size());
     for (const Outlet& input : node.inputs) ++uses[input];
   }
   for (const GraphOutput& output : outputs) ++uses[output.outlet];

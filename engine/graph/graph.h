@@ -13,7 +13,6 @@
 #include <span>
 #include <string>
 #include <string_view>
-#include <unordered_set>
 #include <variant>
 #include <vector>
 
@@ -112,6 +111,20 @@ class UseCounts {
   std::vector<uint32_t> counts_;
 };
 
+// Names that are taken, by their hashes alone: one that falls together with another counts as taken.
+class NameSet {
+ public:
+  size_t size() const { return size_; }
+  bool contains(std::string_view name) const;
+  void insert(std::string_view name);
+  void erase(std::string_view name);
+
+ private:
+  size_t place_of(size_t hash) const;
+  std::vector<size_t> places_;  // open addressing, a power of two; 0: free
+  size_t size_ = 0;
+};
+
 class Graph {
  public:
   std::string name = "network";
@@ -132,7 +145,7 @@ class Graph {
   // but its interface, updates and nodes; adopt() appends those one by one, whose inputs the caller has set
   // to outlets of the new graph. The old one is then of no use but for its interface and updates.
   static Graph successor_of(Graph& old);
-  Outlet adopt(Node node);
+  Outlet adopt(Node&& node);
   Node take_node(uint32_t index) { return std::move(nodes_[index]); }
   // Removes nodes in place. stands_for[i] == i: node i stays. Another index: node i goes, and what reads its
   // results reads those of that earlier node, which stays. kNobody: it goes, and nothing that stays reads it.
@@ -154,7 +167,7 @@ class Graph {
   const std::string& name_of(Outlet outlet) const { return nodes_[outlet.node].result_names[outlet.result]; }
   // Renames a result; REQUIRES: the name is free.
   void rename(Outlet outlet, std::string name);
-  bool has_name(std::string_view name) const { return names_.find(name) != names_.end(); }
+  bool has_name(std::string_view name) const { return names_.contains(name); }
 
   std::vector<Outlet> inputs;        // externals, in the order of the interface
   std::vector<GraphOutput> outputs;  // results, in the order of the header
@@ -176,11 +189,7 @@ class Graph {
  private:
   std::string unique_name(std::string wanted);
   std::vector<Node> nodes_;
-  struct NameHash {
-    using is_transparent = void;
-    size_t operator()(std::string_view name) const { return std::hash<std::string_view>()(name); }
-  };
-  std::unordered_set<std::string, NameHash, std::equal_to<>> names_;  // of all results
+  NameSet names_;  // of all results
 };
 
 // The graph without nodes that no output, update or stateful node needs. Inputs stay.

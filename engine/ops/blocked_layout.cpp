@@ -29,7 +29,7 @@ class Islands {
 
 bool lower_blocked(PlanBuilder& b, const Graph& graph, uint32_t node) {
   if (b.layouts().nodes[node] == 2) return graph.node(node).op->lower(b, graph, node);
-  const BlockedRow* row = find_blocked_row(graph.node(node).op->name);
+  const BlockedRow* row = find_blocked_row(graph.node(node).op);
   return row != nullptr && row->lower(b, graph, node);
 }
 
@@ -47,16 +47,16 @@ double ExtentGuess::operator()(const DimShape& shape) const {
   return volume;
 }
 
-const BlockedRow* find_blocked_row(std::string_view op) {
-  static const auto* const by_name = [] {
-    auto* map = new std::unordered_map<std::string_view, const BlockedRow*>;
+const BlockedRow* find_blocked_row(const OpDef* op) {
+  static const auto* const by_op = [] {
+    auto* map = new std::unordered_map<const OpDef*, const BlockedRow*>;
     for (const auto rows : {blocked_conv_rows(), blocked_other_rows()}) {
-      for (const BlockedRow& row : rows) map->emplace(row.op, &row);
+      for (const BlockedRow& row : rows) map->emplace(find_op(row.op), &row);
     }
     return map;
   }();
-  const auto it = by_name->find(op);
-  return it == by_name->end() ? nullptr : it->second;
+  const auto it = by_op->find(op);
+  return it == by_op->end() ? nullptr : it->second;
 }
 
 BlockedLayouts choose_blocked_layouts(const Graph& graph, const BlockedLayoutOptions& options) {
@@ -72,7 +72,7 @@ BlockedLayouts choose_blocked_layouts(const Graph& graph, const BlockedLayoutOpt
   Islands islands(count);
   for (uint32_t n = 0; n < count; ++n) {
     const Node& node = graph.node(n);
-    const BlockedRow* row = find_blocked_row(node.op->name);
+    const BlockedRow* row = find_blocked_row(node.op);
     if (row == nullptr || (node.facts.size() == 1 && node.facts[0].constant)) continue;
     fits[n] = row->fit(graph, n, layouts, guess);
     if (!fits[n].fits) continue;
@@ -117,7 +117,8 @@ BlockedLayouts choose_blocked_layouts(const Graph& graph, const BlockedLayoutOpt
   for (uint32_t n = 0; n < count; ++n) {
     const Node& node = graph.node(n);
     const bool constant = node.facts.size() == 1 && node.facts[0].constant;
-    if (!constant && node.op->lower != nullptr && fits_channels_last(graph, n, layouts.nodes)) layouts.nodes[n] = 2;
+    if (!constant && node.op->lower != nullptr && fits_channels_last(graph, n, layouts.nodes))
+      layouts.nodes[n] = 2;
   }
   return layouts;
 }

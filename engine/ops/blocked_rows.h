@@ -35,6 +35,6 @@ struct BlockedRow {
 // By families: convolutions; item by item; pools and sums; moves.
 std::span<const BlockedRow> blocked_conv_rows();
 std::span<const BlockedRow> blocked_other_rows();
-const BlockedRow* find_blocked_row(std::string_view op);
+const BlockedRow* find_blocked_row(const OpDef* op);
 
 }  // namespace nnefrun

@@ -9,11 +9,9 @@
 namespace nnefrun {
 namespace {
 
-constexpr uint32_t kForever = UINT32_MAX;
-
 // Symbols that the inputs' shapes determine.
-std::set<std::string> bound_by_inputs(const Graph& graph) {
-  std::set<std::string> bound;
+std::set<std::string, std::less<>> bound_by_inputs(const Graph& graph) {
+  std::set<std::string, std::less<>> bound;
   for (const Outlet& input : graph.inputs) {
     for (const Dim& extent : graph.fact(input).shape) {
       for (auto& symbol : extent.symbols()) bound.insert(symbol);
@@ -32,6 +30,7 @@ std::string unplannable(const Graph& graph) {
         return "`" + node.result_names[r] + "` has more than " + std::to_string(kMaxRank) + " axes";
       }
       for (const Dim& extent : fact.shape) {
+        if (extent.is_constant() || bound.find(extent.as_symbol()) != bound.end()) continue;
         for (const auto& symbol : extent.symbols()) {
           if (bound.count(symbol) == 0) {
             return "extent `" + extent.to_string() + "` of `" + node.result_names[r] +
@@ -87,6 +86,11 @@ std::optional<Plan> PlanBuilder::build(const Graph& graph, std::string* why, con
     return std::nullopt;
   }
   PlanBuilder b(graph, options);
+  b.known_.reserve(graph.nodes().size());
+  for (const Node& node : graph.nodes()) {
+    b.marks_.push_back({static_cast<uint32_t>(b.known_.size())});
+    b.known_.resize(b.known_.size() + node.facts.size());
+  }
   for (const auto& symbol : bound_by_inputs(graph)) b.plan_.symbols.push_back(symbol);
   b.find_caches();
   for (uint32_t i = 0; i < graph.inputs.size(); ++i) {
@@ -99,8 +103,8 @@ std::optional<Plan> PlanBuilder::build(const Graph& graph, std::string* why, con
       const Cache& cache = b.caches_.at(cached->second);
       value = b.cache_buffer(fact.shape, fact.dtype, cache.axis, cache.in_pitch, i);
     }
-    b.values_[graph.inputs[i]] = value;
-    b.given_.insert(graph.inputs[i].node);
+    b.known(graph.inputs[i]).plain = value;
+    b.marks_[graph.inputs[i].node].is_given = true;
     b.plan_.inputs.push_back(value);
   }
   for (const auto& update :
@@ -108,8 +112,8 @@ std::optional<Plan> PlanBuilder::build(const Graph& graph, std::string* why, con
     const Fact& fact = graph.fact(update.first);
     const uint32_t value =
         b.add_value(fact.dtype, Storage::input, static_cast<uint32_t>(b.plan_.inputs.size()), fact.shape);
-    b.values_[update.first] = value;
-    b.given_.insert(update.first.node);
+    b.known(update.first).plain = value;
+    b.marks_[update.first.node].is_given = true;
     b.plan_.inputs.push_back(value);
   }
   for (PlanCache& planned : b.plan_.caches) {
@@ -120,12 +124,7 @@ std::optional<Plan> PlanBuilder::build(const Graph& graph, std::string* why, con
     cache.value = b.cache_buffer(fact.shape, fact.dtype, cache.axis, cache.out_pitch, planned.buffer);
     b.plan_.inputs.push_back(cache.value);
   }
-  for (uint32_t n = 0; n < graph.nodes().size(); ++n) {
-    const Node& node = graph.node(n);
-    for (const Outlet& input : std::set<Outlet>(node.inputs.begin(), node.inputs.end())) {
-      if (graph.fact(input).constant) b.readers_[input.node].nodes.push_back(n);
-    }
-  }
+  b.find_readers();
   b.find_places();
   for (b.node_ = 0; b.node_ < graph.nodes().size(); ++b.node_) {
     b.lower_node();
@@ -150,7 +149,7 @@ void PlanBuilder::lower_node() {
   const Node& node = graph_.node(node_);
   why_evaluated_.clear();
   // An input or a variable, or what an earlier node's lowering computed along with its own results.
-  if (values_.count({node_, 0}) != 0 && begun_.count(node_) == 0) return;
+  if (known({node_, 0}).plain != kNone && !marks_[node_].is_begun) return;
   if (node.facts.size() == 1 && node.facts[0].constant) return;  // taken when a step asks for it
   const auto cache = caches_.find(node_);
   if (cache != caches_.end()) {
@@ -169,18 +168,36 @@ void PlanBuilder::lower_node() {
 
 // Whether nobody but nodes that are lowered from now on reads the constant.
 bool PlanBuilder::is_finished(Outlet constant) const {
-  return evaluated_constants_.count(constant.node) == 0 && options_.take_constant &&
+  return !marks_[constant.node].is_evaluated && options_.take_constant &&
          std::none_of(graph_.outputs.begin(), graph_.outputs.end(),
                       [&](const GraphOutput& output) { return output.outlet == constant; });
 }
 
+void PlanBuilder::find_readers() {
+  for (uint32_t n = 0; n < graph_.nodes().size(); ++n) {
+    for (const Outlet& input : graph_.node(n).inputs) {
+      if (!graph_.fact(input).constant) continue;
+      uint32_t& at = marks_[input.node].readers;
+      if (at == kNone) {
+        at = static_cast<uint32_t>(readers_.size());
+        readers_.emplace_back();
+      }
+      std::vector<uint32_t>& nodes = readers_[at].nodes;
+      if (nodes.empty() || nodes.back() != n) nodes.push_back(n);
+    }
+  }
+}
+
 // Constants whose last reader has just been lowered.
 void PlanBuilder::finish_constants() {
-  const Node& node = graph_.node(node_);
-  for (const Outlet& input : std::set<Outlet>(node.inputs.begin(), node.inputs.end())) {
-    const auto readers = readers_.find(input.node);
-    if (readers == readers_.end() || ++readers->second.lowered < readers->second.nodes.size()) continue;
-    if (is_finished(input)) options_.take_constant(input, nullptr);
+  for (const Outlet& input : graph_.node(node_).inputs) {
+    const uint32_t at = marks_[input.node].readers;
+    if (at == kNone) continue;
+    Readers& readers = readers_[at];
+    // Nodes are lowered in their order; one that reads the constant twice counts once.
+    if (readers.lowered == readers.nodes.size() || readers.nodes[readers.lowered] != node_) continue;
+    if (++readers.lowered == readers.nodes.size() && is_finished(input))
+      options_.take_constant(input, nullptr);
   }
 }
 
@@ -209,10 +226,8 @@ uint32_t PlanBuilder::add_value(DataType dtype, Storage storage, uint32_t index,
   value.storage = storage;
   value.index = index;
   value.rank = static_cast<uint8_t>(shape.size());
-  std::vector<uint32_t> extents;
-  for (const Dim& extent : shape) extents.push_back(size(extent));
   value.first_dim = static_cast<uint32_t>(plan_.dims.size());
-  plan_.dims.insert(plan_.dims.end(), extents.begin(), extents.end());
+  for (const Dim& extent : shape) plan_.dims.push_back(size(extent));
   plan_.values.push_back(value);
   return static_cast<uint32_t>(plan_.values.size() - 1);
 }
@@ -228,13 +243,12 @@ uint32_t PlanBuilder::value_of(Outlet outlet) {
 }
 
 uint32_t PlanBuilder::plain_value_of(Outlet outlet) {
-  const auto known = values_.find(outlet);
-  if (known != values_.end()) return known->second;
+  const Known known_as = known(outlet);
+  if (known_as.plain != kNone) return known_as.plain;
   const Fact& fact = graph_.fact(outlet);
-  const auto blocked = blocked_values_.find(outlet);
   uint32_t value = 0;
-  if (blocked != blocked_values_.end()) {
-    value = repack(blocked->second, fact.dtype, fact.shape, false);
+  if (known_as.blocked != kNone) {
+    value = repack(known_as.blocked, fact.dtype, fact.shape, false);
   } else if (fact.constant) {
     if (fact.constant->bytes() == nullptr && fact.constant->byte_size() > 0)
       throw Error("internal", "the plan asks for `" + graph_.name_of(outlet) + "` after it was packed");
@@ -244,7 +258,7 @@ uint32_t PlanBuilder::plain_value_of(Outlet outlet) {
   } else {
     throw Error("internal", "the plan asks for `" + graph_.name_of(outlet) + "` before it is computed");
   }
-  values_[outlet] = value;
+  known(outlet).plain = value;
   return value;
 }
 
@@ -255,12 +269,11 @@ uint32_t PlanBuilder::channels_last_value(Outlet outlet) {
 }
 
 uint32_t PlanBuilder::blocked_value_of(Outlet outlet) {
-  const auto known = blocked_values_.find(outlet);
-  if (known != blocked_values_.end()) return known->second;
+  if (known(outlet).blocked != kNone) return known(outlet).blocked;
   const Fact& fact = graph_.fact(outlet);
   if (fact.constant) return blocked_constant(*fact.constant);
   const uint32_t value = repack(plain_value_of(outlet), fact.dtype, fact.shape, true);
-  blocked_values_[outlet] = value;
+  known(outlet).blocked = value;
   return value;
 }
 
@@ -323,21 +336,21 @@ DimShape PlanBuilder::layout_of(const DimShape& logical, DataType dtype) const {
 }
 
 uint32_t PlanBuilder::result(uint32_t node, uint32_t result) {
-  auto& values = known_values();
-  const auto it = values.find({node, result});
-  if (it != values.end()) return it->second;
+  uint32_t& in_layout = known_value({node, result});
+  if (in_layout != kNone) return in_layout;
   const Fact& fact = graph_.fact({node, result});
-  const auto place = places_.find({node, result});
+  const uint32_t at = known({node, result}).place;
   uint32_t value = 0;
-  if (place != places_.end() && options_.layouts.has(place->second.concat) == blocked_) {
-    begun_.insert(place->second.concat);
-    const uint32_t whole = this->result(place->second.concat);
-    value = add_alias(fact.dtype, whole, layout_of(fact.shape, fact.dtype), place->second.offset);
+  if (at != kNone && options_.layouts.has(places_[at].concat) == blocked_) {
+    const Place& place = places_[at];
+    marks_[place.concat].is_begun = true;
+    const uint32_t whole = this->result(place.concat);
+    value = add_alias(fact.dtype, whole, layout_of(fact.shape, fact.dtype), place.offset);
   } else {
     value = add_value(fact.dtype, Storage::arena, 0, layout_of(fact.shape, fact.dtype));
   }
   plan_.values[value].channels_last = blocked_ && is_code_type(fact.dtype) ? 1 : 0;
-  known_values()[{node, result}] = value;
+  in_layout = value;
   return value;
 }
 
@@ -349,7 +362,7 @@ uint32_t PlanBuilder::add_alias(DataType dtype, uint32_t value, const DimShape& 
 
 void PlanBuilder::alias_result(uint32_t node, uint32_t result, uint32_t value, const Dim& offset) {
   const Fact& fact = graph_.fact({node, result});
-  known_values()[{node, result}] = add_alias(fact.dtype, value, layout_of(fact.shape, fact.dtype), offset);
+  known_value({node, result}) = add_alias(fact.dtype, value, layout_of(fact.shape, fact.dtype), offset);
 }
 
 bool PlanBuilder::lies_in(uint32_t value, uint32_t whole, const Dim& offset) {
@@ -376,9 +389,12 @@ void PlanBuilder::find_places() {
       const DimShape shape = !blocked                   ? fact.shape
                              : is_code_type(fact.dtype) ? channels_last_shape(fact.shape)
                                                         : blocked_shape(fact.shape, options_.layouts.block);
-      const bool computed = !fact.constant && given_.count(input.node) == 0 && caches_.count(input.node) == 0;
-      if (computed && options_.layouts.has(input.node) == blocked && fact.dtype == node.facts[0].dtype)
-        places_.try_emplace(input, Place{n, begin});
+      const bool computed = !fact.constant && !marks_[input.node].is_given && caches_.count(input.node) == 0;
+      if (computed && options_.layouts.has(input.node) == blocked && fact.dtype == node.facts[0].dtype &&
+          known(input).place == kNone) {
+        known(input).place = static_cast<uint32_t>(places_.size());
+        places_.push_back({n, begin});
+      }
       begin = begin + volume_of(shape);
     }
   }
@@ -393,12 +409,12 @@ uint32_t PlanBuilder::derived_constant(Outlet source, const std::string& form,
   const auto [it, fresh] = derived_.try_emplace({source, form}, 0);
   if (!fresh) return it->second;
   const std::vector<Outlet>& inputs = graph_.node(node_).inputs;
-  const auto found = readers_.find(source.node);
+  const uint32_t found = marks_[source.node].readers;
   bool is_last =
-      found != readers_.end() && is_finished(source) && std::count(inputs.begin(), inputs.end(), source) == 1;
+      found != kNone && is_finished(source) && std::count(inputs.begin(), inputs.end(), source) == 1;
   bool is_shared = false;
   if (is_last) {
-    const Readers& readers = found->second;
+    const Readers& readers = readers_[found];
     for (size_t i = readers.lowered + 1; is_last && i < readers.nodes.size(); ++i) {
       is_shared = true;
       is_last = is_repeated(readers.nodes[i], source);
@@ -475,13 +491,15 @@ uint32_t PlanBuilder::expression(SizeExpression::Kind kind, int64_t a, int64_t b
   return it->second;
 }
 
+uint32_t PlanBuilder::symbol(std::string_view name) {
+  const auto it = std::find(plan_.symbols.begin(), plan_.symbols.end(), name);
+  if (it == plan_.symbols.end())
+    throw Error("symbol-unknown", "no input tells the value of symbol `" + std::string(name) + "`");
+  return expression(SizeExpression::Kind::symbol, it - plan_.symbols.begin(), 0);
+}
+
 uint32_t PlanBuilder::atom(const Dim::Atom& atom) {
-  if (atom.kind == Dim::AtomKind::symbol) {
-    const auto it = std::find(plan_.symbols.begin(), plan_.symbols.end(), atom.name);
-    if (it == plan_.symbols.end())
-      throw Error("symbol-unknown", "no input tells the value of symbol `" + atom.name + "`");
-    return expression(SizeExpression::Kind::symbol, it - plan_.symbols.begin(), 0);
-  }
+  if (atom.kind == Dim::AtomKind::symbol) return symbol(atom.name);
   using Kind = SizeExpression::Kind;
   const Kind kind = atom.kind == Dim::AtomKind::floor_div  ? Kind::floor_div
                     : atom.kind == Dim::AtomKind::ceil_div ? Kind::ceil_div
@@ -496,6 +514,7 @@ uint32_t PlanBuilder::atom(const Dim::Atom& atom) {
 uint32_t PlanBuilder::size(const Dim& dim) {
   using Kind = SizeExpression::Kind;
   if (dim.is_constant()) return expression(Kind::constant, dim.value(), 0);
+  if (!dim.as_symbol().empty()) return symbol(dim.as_symbol());
   const std::string key = dim.to_string();
   const auto known = sizes_.find(key);
   if (known != sizes_.end()) return known->second;
@@ -542,77 +561,13 @@ void PlanBuilder::evaluate_step(uint32_t index) {
   std::vector<uint32_t> inputs, outputs;
   for (const Outlet& input : node.inputs) {  // constants are taken from the graph by the host
     if (graph_.fact(input).constant) {
-      evaluated_constants_.insert(input.node);
+      marks_[input.node].is_evaluated = true;
     } else {
       inputs.push_back(value_of(input));
     }
   }
   for (uint32_t r = 0; r < node.facts.size(); ++r) outputs.push_back(result(index, r));
   add_step(StepKind::evaluate, inputs, outputs, nullptr, 0, why_evaluated_);
-}
-
-void PlanBuilder::compute_lives() {
-  const auto root = [&](uint32_t v) {
-    while (plan_.values[v].storage == Storage::alias) v = plan_.values[v].index;
-    return v;
-  };
-  for (PlanValue& value : plan_.values) value.first_step = kForever, value.last_step = 0;
-  for (uint32_t s = 0; s < plan_.steps.size(); ++s) {
-    const PlanStep& step = plan_.steps[s];
-    for (uint32_t i = 0; i < step.input_count + uint32_t{step.output_count}; ++i) {
-      const uint32_t v = plan_.operands[step.first_operand + i];
-      for (PlanValue* value : {&plan_.values[v], &plan_.values[root(v)]}) {
-        value->first_step = std::min(value->first_step, s);
-        value->last_step = std::max(value->last_step, s);
-      }
-    }
-  }
-  for (const uint32_t v : plan_.outputs) {
-    for (PlanValue* value : {&plan_.values[v], &plan_.values[root(v)]}) value->last_step = kForever;
-  }
-  for (PlanValue& value : plan_.values) {
-    if (value.first_step == kForever) value.first_step = 0;
-  }
-}
-
-void PlanBuilder::overwrite_arguments() {
-  const auto root = [&](uint32_t v) {
-    while (plan_.values[v].storage == Storage::alias) v = plan_.values[v].index;
-    return v;
-  };
-  const auto same_bytes = [&](const PlanValue& a, const PlanValue& b) {
-    if (item_size(a.dtype) != item_size(b.dtype) || a.rank != b.rank) return false;
-    return std::equal(plan_.dims.begin() + a.first_dim, plan_.dims.begin() + a.first_dim + a.rank,
-                      plan_.dims.begin() + b.first_dim);
-  };
-  for (uint32_t s = 0; s < plan_.steps.size(); ++s) {
-    const PlanStep& step = plan_.steps[s];
-    const auto kind = static_cast<StepKind>(step.kind);
-    // These steps read each item of an argument before they write it.
-    if (kind != StepKind::unary && kind != StepKind::binary && kind != StepKind::softmax &&
-        kind != StepKind::blocked_gate && kind != StepKind::code_map && kind != StepKind::code_binary)
-      continue;
-    const uint32_t out = plan_.operands[step.first_operand + step.input_count];
-    if (plan_.values[out].storage != Storage::arena) continue;
-    for (uint32_t i = 0; i < step.input_count; ++i) {
-      const uint32_t in = plan_.operands[step.first_operand + i], owner = root(in);
-      if (plan_.values[owner].storage != Storage::arena || plan_.values[owner].last_step != s || in >= out)
-        continue;
-      if (!same_bytes(plan_.values[in], plan_.values[out])) continue;
-      // Another argument of the step may read the same bytes in another order (a broadcast of itself).
-      bool shared = false;
-      for (uint32_t j = 0; j < step.input_count; ++j) {
-        const uint32_t other = plan_.operands[step.first_operand + j];
-        shared =
-            shared || (j != i && root(other) == owner && !same_bytes(plan_.values[other], plan_.values[out]));
-      }
-      if (shared) continue;
-      plan_.values[owner].last_step = plan_.values[out].last_step;
-      plan_.values[out].storage = Storage::alias;
-      plan_.values[out].index = in;
-      break;
-    }
-  }
 }
 
 }  // namespace nnefrun

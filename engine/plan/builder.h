@@ -14,7 +14,6 @@
 #include <functional>
 #include <map>
 #include <optional>
-#include <set>
 #include <string>
 #include <unordered_map>
 #include <vector>
@@ -112,7 +111,7 @@ class PlanBuilder {
   uint32_t channels_last_value(Outlet outlet);
   // Whether an earlier node computed the wire in the blocked layout.
   bool is_computed_blocked(Outlet outlet) const {
-    return blocked_values_.count(outlet) != 0 && values_.count(outlet) == 0;
+    return known(outlet).blocked != kNone && known(outlet).plain == kNone;
   }
   // Channels in a block while a blocked node is lowered, else 0.
   int64_t block() const { return blocked_ ? options_.layouts.block : 0; }
@@ -185,6 +184,7 @@ class PlanBuilder {
   uint32_t dense_cache(const Cache& cache, Outlet outlet);
   void find_places();
   uint32_t add_alias(DataType dtype, uint32_t value, const DimShape& shape, const Dim& offset);
+  void find_readers();
   void finish_constants();
   bool is_finished(Outlet constant) const;
   bool is_repeated(uint32_t other, Outlet source) const;
@@ -195,8 +195,17 @@ class PlanBuilder {
   void add_step(StepKind kind, const std::vector<uint32_t>& inputs, const std::vector<uint32_t>& outputs,
                 const void* parameters, size_t size, std::string note);
   uint32_t add_value(DataType dtype, Storage storage, uint32_t index, const DimShape& shape);
-  // The map of the values in the layout at hand.
-  std::map<Outlet, uint32_t>& known_values() { return blocked_ ? blocked_values_ : values_; }
+  static constexpr uint32_t kNone = UINT32_MAX;
+  // What there is of a result.
+  struct Known {
+    uint32_t plain = kNone, blocked = kNone;  // values, by layout
+    uint32_t place = kNone;                   // in places_
+  };
+  Known& known(Outlet outlet) { return known_[marks_[outlet.node].first_result + outlet.result]; }
+  const Known& known(Outlet outlet) const { return known_[marks_[outlet.node].first_result + outlet.result]; }
+  // The value in the layout at hand.
+  uint32_t& known_value(Outlet outlet) { return blocked_ ? known(outlet).blocked : known(outlet).plain; }
+  uint32_t symbol(std::string_view name);
   uint32_t atom(const Dim::Atom& atom);
   uint32_t expression(SizeExpression::Kind kind, int64_t a, int64_t b);
   void* last_parameters(StepKind kind, uint32_t value, size_t size);
@@ -207,18 +216,23 @@ class PlanBuilder {
   const Graph& graph_;
   const PlanOptions& options_;
   Plan plan_;
-  std::map<Outlet, uint32_t> values_;          // plain
-  std::map<Outlet, uint32_t> blocked_values_;  // channel-blocked
-  std::map<uint32_t, Cache> caches_;           // by the node of the concat
+  struct Marks {
+    uint32_t first_result = 0;  // in known_
+    uint32_t readers = kNone;   // of a constant: in readers_
+    bool is_given = false;      // an input, or a variable that is updated
+    bool is_begun = false;      // a concat whose result exists because a part is computed in its place
+    bool is_evaluated = false;  // a constant that an evaluate step reads
+  };
+  std::vector<Marks> marks_;          // of each node
+  std::vector<Known> known_;          // of each result
+  std::map<uint32_t, Cache> caches_;  // by the node of the concat
   std::map<Outlet, uint32_t> cached_inputs_;
   // Results that are computed where a concat wants them.
   struct Place {
     uint32_t concat;
     Dim offset;  // items
   };
-  std::map<Outlet, Place> places_;
-  std::set<uint32_t> given_;  // nodes that are inputs or updated variables
-  std::set<uint32_t> begun_;  // concats whose result exists because a part of it is computed in its place
+  std::vector<Place> places_;
   std::map<std::pair<Outlet, std::string>, uint32_t> derived_;
   UseCounts use_counts_;  // of each result; empty until somebody asks
   std::map<std::pair<Outlet, std::string>, uint32_t> derived_values_;
@@ -226,8 +240,7 @@ class PlanBuilder {
     std::vector<uint32_t> nodes;
     size_t lowered = 0;  // so many of them, the one at hand not yet
   };
-  std::map<uint32_t, Readers> readers_;              // of each constant node
-  std::set<uint32_t> evaluated_constants_;           // those that an evaluate step reads
+  std::vector<Readers> readers_;
   bool blocked_ = false;                             // the node at hand is lowered in the blocked layout
   std::unordered_map<std::string, uint32_t> sizes_;  // by the text of the Dim
   using ExpressionKey = std::array<int64_t, 3>;      // kind, a, b

@@ -103,7 +103,7 @@ void PlanBuilder::lower_cache(Cache& cache) {
   };
   const Outlet past = node.inputs[0], added = node.inputs[1];
   // Of a result that is the next input, the past is there already; the step finds that out.
-  part(past, cache.in_pitch, 0, values_.at(past));
+  part(past, cache.in_pitch, 0, known(past).plain);
   part(added, graph_.fact(added).shape[cache.axis], graph_.fact(past).shape[cache.axis],
        plain_value_of(added));
 }
