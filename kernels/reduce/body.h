@@ -372,15 +372,39 @@ void softmax_all(const float* x, float* y, int64_t outer, int64_t n, int64_t inn
   }
 }
 
+// Full vectors apart from the rest: loads and stores of a part cost more even when it is the whole.
+template <bool kScale, bool kOffset>
+NNEFRUN_INLINE void scale_offset_row(const float* x, float* y, int64_t n, V mean, V factor,
+                                     const float* scale, const float* offset) {
+  const auto finish = [mean, factor](V v, V s, V o) NNEFRUN_LAMBDA {
+    v = (v - mean) * factor;
+    if (kScale) v = v * s;
+    return kOffset ? v + o : v;
+  };
+  const V none = vset(0.0F);
+  int64_t i = 0;
+  for (; i + kLanes <= n; i += kLanes) {
+    vstore(y + i, finish(vload(x + i), kScale ? vload(scale + i) : none, kOffset ? vload(offset + i) : none));
+  }
+  if (i < n) {
+    const int64_t left = n - i;
+    vstore_n(y + i,
+             finish(vload_n(x + i, left), kScale ? vload_n(scale + i, left) : none,
+                    kOffset ? vload_n(offset + i, left) : none),
+             left);
+  }
+}
 NNEFRUN_INLINE void scale_offset_row(const float* x, float* y, int64_t n, float mean, float factor,
                                      const float* scale, const float* offset) {
   const V m = vset(mean), f = vset(factor);
-  for (int64_t i = 0; i < n; i += kLanes) {
-    const int64_t left = n - i < kLanes ? n - i : kLanes;
-    V v = (vload_n(x + i, left) - m) * f;
-    if (scale != nullptr) v = v * vload_n(scale + i, left);
-    if (offset != nullptr) v = v + vload_n(offset + i, left);
-    vstore_n(y + i, v, left);
+  if (scale != nullptr && offset != nullptr) {
+    scale_offset_row<true, true>(x, y, n, m, f, scale, offset);
+  } else if (scale != nullptr) {
+    scale_offset_row<true, false>(x, y, n, m, f, scale, offset);
+  } else if (offset != nullptr) {
+    scale_offset_row<false, true>(x, y, n, m, f, scale, offset);
+  } else {
+    scale_offset_row<false, false>(x, y, n, m, f, scale, offset);
   }
 }
 void layer_norm(const float* x, float* y, int64_t rows, int64_t n, float eps, const float* scale,
