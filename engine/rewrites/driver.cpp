@@ -86,6 +86,13 @@ class Rules {
     variable_ = find_op("variable");
   }
 
+  // Whether there are any for one of the nodes.
+  bool concern(const Graph& graph) const {
+    return !general_.empty() || std::ranges::any_of(graph.nodes(), [this](const Node& node) {
+      return by_op_.find(node.op) != by_op_.end();
+    });
+  }
+
   // The first that applies to a node, and its patch.
   const Rewrite* first(const RewriteContext& context, std::optional<Patch>& patch) const {
     const OpDef* op = context.node().op;
@@ -319,6 +326,7 @@ Graph apply_rewrites(Graph graph, const std::vector<const Rewrite*>& rewrites, R
   }
   const Rules rules(enabled);
   std::string last;
+  if (!rules.concern(graph)) return graph;  // cheaper than counting readers
   for (int round = 0; round < kMaxRounds; ++round) {
     int64_t now = 0;
     UseCounts uses = graph.use_counts();
