@@ -38,7 +38,8 @@ size_t byte_size_of(DataType dtype, const Shape& shape) {
     return static_cast<size_t>(volume / block) * block_bytes(dtype);
   }
   size_t bytes = 0;
-  if (__builtin_mul_overflow(static_cast<size_t>(volume), item_size(dtype), &bytes) || bytes > size_t{1} << 62) {
+  if (__builtin_mul_overflow(static_cast<size_t>(volume), item_size(dtype), &bytes) || bytes > size_t{1}
+                                                                                                   << 62) {
     throw Error("shape-overflow", "a tensor of shape " + to_string(shape) + " does not fit in memory");
   }
   return bytes;
@@ -59,7 +60,6 @@ Tensor Tensor::uninitialized(DataType dtype, Shape shape) {
   auto memory = allocate_bytes(t.byte_size_);
   t.data_ = memory.get();
   t.owner_ = std::move(memory);
-  t.writable_ = true;
   return t;
 }
 
@@ -83,19 +83,19 @@ Tensor Tensor::wrap(DataType dtype, Shape shape, std::shared_ptr<const void> own
 Tensor Tensor::of_strings(Shape shape, std::vector<std::string> strings) {
   Tensor t = uninitialized(DataType::string, std::move(shape));
   if (static_cast<int64_t>(strings.size()) != t.size_) {
-    throw Error("shape-mismatch", std::to_string(strings.size()) + " strings for shape " + to_string(t.shape_));
+    throw Error("shape-mismatch",
+                std::to_string(strings.size()) + " strings for shape " + to_string(t.shape_));
   }
   t.strings_ = std::make_shared<const std::vector<std::string>>(std::move(strings));
   return t;
 }
 
 std::byte* Tensor::mutable_bytes() {
-  if (!writable_ || owner_.use_count() != 1) {
+  if (!is_exclusive()) {
     auto memory = allocate_bytes(byte_size_);
     if (byte_size_ > 0) std::memcpy(memory.get(), data_, byte_size_);
     data_ = memory.get();
     owner_ = std::move(memory);
-    writable_ = true;
   }
   return const_cast<std::byte*>(data_);
 }
@@ -115,7 +115,8 @@ Tensor Tensor::reshaped(Shape shape) const {
 
 Tensor Tensor::reinterpreted(DataType dtype) const {
   if (item_size(dtype) != item_size(dtype_) || item_size(dtype) == 0) {
-    throw Error("dtype-mismatch", "cannot read " + std::string(name_of(dtype_)) + " items as " + std::string(name_of(dtype)));
+    throw Error("dtype-mismatch",
+                "cannot read " + std::string(name_of(dtype_)) + " items as " + std::string(name_of(dtype)));
   }
   Tensor t = *this;
   t.dtype_ = dtype;
@@ -140,7 +141,8 @@ double Tensor::as_double(int64_t i) const {
     case DataType::complex32: return static_cast<float>(data<Half>()[2 * i]);
     case DataType::complex64: return data<float>()[2 * i];
     case DataType::complex128: return data<double>()[2 * i];
-    default: throw Error("dtype-mismatch", "items of type " + std::string(name_of(dtype_)) + " are not numbers");
+    default:
+      throw Error("dtype-mismatch", "items of type " + std::string(name_of(dtype_)) + " are not numbers");
   }
 }
 

@@ -112,7 +112,6 @@ class Tensor {
   std::shared_ptr<const void> owner_;
   std::shared_ptr<const std::vector<std::string>> strings_;
   const std::byte* data_ = nullptr;
-  bool writable_ = false;  // the bytes came from uninitialized()/zeros()
   DataType dtype_ = DataType::f32;
   Shape shape_;
   int64_t size_ = 0;

@@ -8,7 +8,7 @@
 #include "engine/import/importer.h"
 #include "engine/ops/blocked_layout.h"
 #include "engine/ops/lowering_groups.h"
-#include "engine/plan/constant_pool.h"
+#include "engine/graph/constant_pool.h"
 #include "engine/rewrites/rewrite.h"
 #include "nnef_parser/archive.h"
 #include "nnef_parser/check.h"

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <set>
 
-#include "engine/plan/constant_pool.h"
+#include "engine/graph/constant_pool.h"
 #include "engine/runtime/step_parameters.h"
 
 namespace nnefrun {

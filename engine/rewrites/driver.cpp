@@ -5,6 +5,7 @@
 #include <unordered_map>
 
 #include "base/hash.h"
+#include "engine/graph/constant_pool.h"
 #include "engine/graph/variable.h"
 #include "engine/rewrites/match.h"
 
@@ -12,23 +13,29 @@ namespace nnefrun {
 
 PatchWire Patch::add(std::string op, std::vector<PatchWire> inputs, std::vector<Attribute> attributes,
                      std::string name, std::vector<uint32_t> input_counts) {
-  NewNode node;
+  NewNode& node = nodes.emplace_back();
   node.op = std::move(op);
   node.inputs = std::move(inputs);
   node.attributes = std::move(attributes);
   node.name = std::move(name);
   node.input_counts = std::move(input_counts);
-  nodes.push_back(std::move(node));
-  return {false, {}, static_cast<uint32_t>(nodes.size() - 1), 0};
+  return last();
 }
 
 PatchWire Patch::constant(Tensor value, std::string label, std::optional<AffineQuantization> quant) {
-  NewNode node;
-  node.constant = std::move(value);
+  NewNode& node = nodes.emplace_back();
+  node.constant.emplace(std::move(value));
   node.quant = quant;
   node.name = std::move(label);
-  nodes.push_back(std::move(node));
-  return {false, {}, static_cast<uint32_t>(nodes.size() - 1), 0};
+  return last();
+}
+
+PatchWire Patch::constant_of(Outlet source, std::function<Tensor(Tensor)> make, std::string label) {
+  NewNode& node = nodes.emplace_back();
+  node.inputs = {tap(source)};
+  node.make = std::move(make);
+  node.name = std::move(label);
+  return last();
 }
 
 PatchWire Patch::variable(Tensor initial, DimShape shape, std::string label) {
@@ -194,6 +201,8 @@ class Sweep {
         added.push_back(next_.add_copy(variable_node(*node.constant, *node.variable, node.name), {}));
       } else if (node.constant) {
         added.push_back(next_.add_constant(*node.constant, node.name, node.quant));
+      } else if (node.make) {
+        added.push_back(next_.add_constant(node.make(last_read(node.inputs[0].tap)), node.name, node.quant));
       } else {
         const OpDef* op = find_op(node.op);
         if (op == nullptr)
@@ -216,6 +225,7 @@ class Sweep {
     }
     // Readers: those inside the patch, and those of the wires it replaces.
     for (const Patch::NewNode& node : patch.nodes) {
+      if (node.make) continue;
       for (const PatchWire& wire : node.inputs) ++uses_[resolve(wire)];
     }
     // Readers of `old` that come later read `outlet`.
@@ -256,6 +266,16 @@ class Sweep {
     lose_readers(index);
     if (op_before->stateful) replaced_.insert(index);
     return results;
+  }
+
+  // A constant that a patch makes another of. Without other readers it is taken from the graph, so that the
+  // other can be made in its memory.
+  Tensor last_read(Outlet outlet) {
+    std::shared_ptr<const Tensor>& constant = next_.mutable_fact(outlet).constant;
+    Tensor tensor = *constant;
+    if (uses_[outlet] > 1 || tensor.byte_size() < kLargeConstant) return tensor;
+    constant = nullptr;
+    return taken_from_pool(std::move(tensor));
   }
 
   // What a node read that nobody reads any more has one reader less; so have the arguments of what dies of

@@ -84,38 +84,55 @@ Shape bias_shape(const Weights& w) {
   return shape;
 }
 
-std::optional<Tensor> scaled_filter(const Weights& w, const std::vector<double>& factor) {
-  Tensor out = Tensor::uninitialized(DataType::f32, w.filter->shape());
+// How the items of the output channels lie in a filter: runs of `inner` items for one channel after the
+// other, and this over and over.
+struct ChannelRuns {
+  int64_t channels, inner;
+  ChannelRuns(const Weights& w) : channels(w.channels), inner(1) {
+    for (int axis = w.filter_axis + 1; axis < w.filter->rank(); ++axis) inner *= w.filter->dim(axis);
+  }
+};
+
+float scaled(float value, double by) { return static_cast<float>(static_cast<double>(value) * by); }
+
+// Whether all items of the filter stay finite when the channels are multiplied by `factor`.
+bool stays_finite(const Weights& w, const std::vector<double>& factor) {
+  const ChannelRuns runs(w);
+  constexpr uint32_t kMagnitude = 0x7FFFFFFFU, kInfinity = 0x7F800000U;
+  std::vector<uint32_t> largest(static_cast<size_t>(runs.channels));  // of the magnitudes, by their bits
   const float* from = w.filter->data<float>();
-  float* to = out.mutable_data<float>();
-  int64_t inner = 1;  // items of one channel that lie together
-  for (int axis = w.filter_axis + 1; axis < w.filter->rank(); ++axis) inner *= w.filter->dim(axis);
-  const auto scale = [](float value, double by) {
-    return static_cast<float>(static_cast<double>(value) * by);
-  };
-  uint32_t largest = 0;  // of the results' magnitudes, by their bits
-  const auto check = [&](float value) {
-    largest = std::max(largest, std::bit_cast<uint32_t>(value) & 0x7FFFFFFFU);
-  };
-  for (int64_t i = 0; i < out.size(); i += w.channels * inner) {
-    if (inner == 1) {
-      for (int64_t k = 0; k < w.channels; ++k) {
-        to[i + k] = scale(from[i + k], factor[static_cast<size_t>(k)]);
-        check(to[i + k]);
-      }
-      continue;
+  const auto magnitude = [](float value) { return std::bit_cast<uint32_t>(value) & kMagnitude; };
+  for (int64_t i = 0; i < w.filter->size(); i += runs.channels * runs.inner) {
+    for (int64_t k = 0; k < runs.channels && runs.inner == 1; ++k) {
+      uint32_t& most = largest[static_cast<size_t>(k)];
+      most = std::max(most, magnitude(from[i + k]));
     }
-    for (int64_t k = 0; k < w.channels; ++k) {
-      const double by = factor[static_cast<size_t>(k)];
-      const float* channel = from + i + k * inner;
-      float* scaled = to + i + k * inner;
-      for (int64_t j = 0; j < inner; ++j) scaled[j] = scale(channel[j], by);
-      for (int64_t j = 0; j < inner; ++j) check(scaled[j]);
+    for (int64_t k = 0; k < runs.channels && runs.inner > 1; ++k) {
+      const float* channel = from + i + k * runs.inner;
+      uint32_t most = largest[static_cast<size_t>(k)];
+      for (int64_t j = 0; j < runs.inner; ++j) most = std::max(most, magnitude(channel[j]));
+      largest[static_cast<size_t>(k)] = most;
     }
   }
-  constexpr uint32_t kInfinity = 0x7F800000U;
-  const bool finite = largest < kInfinity;
-  return finite ? std::optional<Tensor>(out) : std::nullopt;
+  for (size_t k = 0; k < largest.size(); ++k) {
+    if (magnitude(scaled(std::bit_cast<float>(largest[k]), factor[k])) >= kInfinity) return false;
+  }
+  return true;
+}
+
+void scale_channels(float* items, int64_t size, const ChannelRuns& runs, const std::vector<double>& factor) {
+  for (int64_t i = 0; i < size; i += runs.channels * runs.inner) {
+    if (runs.inner == 1) {
+      for (int64_t k = 0; k < runs.channels; ++k)
+        items[i + k] = scaled(items[i + k], factor[static_cast<size_t>(k)]);
+      continue;
+    }
+    for (int64_t k = 0; k < runs.channels; ++k) {
+      const double by = factor[static_cast<size_t>(k)];
+      float* channel = items + i + k * runs.inner;
+      for (int64_t j = 0; j < runs.inner; ++j) channel[j] = scaled(channel[j], by);
+    }
+  }
 }
 
 // The node again with its channels scaled: result * factor + term.
@@ -124,16 +141,19 @@ std::optional<Patch> with_affine(const RewriteContext& c, const Weights& w, cons
   std::vector<double> bias = w.bias;
   for (size_t k = 0; k < bias.size(); ++k) bias[k] = bias[k] * factor[k] + term[k];
   const bool has_bias = std::any_of(bias.begin(), bias.end(), [](double v) { return v != 0; });
-  const bool scaled = std::any_of(factor.begin(), factor.end(), [](double v) { return v != 1; });
-  const auto new_filter = scaled ? scaled_filter(w, factor) : std::optional<Tensor>(*w.filter);
+  const bool is_scaled = std::any_of(factor.begin(), factor.end(), [](double v) { return v != 1; });
   const auto new_bias = rounded(bias_shape(w), bias);
-  if (!new_filter || !new_bias) return std::nullopt;
+  if (!new_bias || (is_scaled && !stays_finite(w, factor))) return std::nullopt;
 
   Patch patch;
   const std::string& name = c.graph.name_of(w.node->inputs[1]);
   const PatchWire input = Patch::tap(w.node->inputs[0]);
-  const PatchWire filter =
-      scaled ? patch.constant(*new_filter, name + "_scaled") : Patch::tap(w.node->inputs[1]);
+  const auto scale = [factor, runs = ChannelRuns(w)](Tensor items) {
+    scale_channels(items.mutable_data<float>(), items.size(), runs, factor);
+    return items;
+  };
+  const PatchWire filter = is_scaled ? patch.constant_of(w.node->inputs[1], scale, name + "_scaled")
+                                     : Patch::tap(w.node->inputs[1]);
   if (w.node->op->name == "conv") {
     const PatchWire wire = has_bias ? patch.constant(*new_bias, name + "_bias")
                                     : patch.constant(Tensor::scalar(0.0F), name + "_bias");

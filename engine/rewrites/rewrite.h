@@ -38,6 +38,7 @@ struct Patch {
     std::vector<std::shared_ptr<const Graph>> bodies;
     std::optional<Tensor> constant;           // a stored tensor instead of an operator...
     std::optional<AffineQuantization> quant;  // ...which may hold codes
+    std::function<Tensor(Tensor)> make;       // ...or what this makes of the constant `inputs[0]`
     std::optional<DimShape> variable;         // it is the first value of a variable of this shape
   };
   std::vector<NewNode> nodes;
@@ -51,8 +52,15 @@ struct Patch {
   PatchWire add(std::string op, std::vector<PatchWire> inputs, std::vector<Attribute> attributes = {},
                 std::string name = {}, std::vector<uint32_t> input_counts = {});
   PatchWire constant(Tensor value, std::string label, std::optional<AffineQuantization> quant = std::nullopt);
+  // A constant with items of its own, made of the constant `source` when the patch is spliced in. When what
+  // the patch replaces was the only reader of `source`, `make` gets its memory to write to
+  // (Tensor::mutable_data does not clone).
+  PatchWire constant_of(Outlet source, std::function<Tensor(Tensor)> make, std::string label);
   // Needs an entry of `updates`; see variable_node.
   PatchWire variable(Tensor initial, DimShape shape, std::string label);
+
+ private:
+  PatchWire last() const { return {false, {}, static_cast<uint32_t>(nodes.size() - 1), 0}; }
 };
 
 // What a rewrite may ask.

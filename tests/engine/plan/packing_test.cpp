@@ -6,7 +6,7 @@
 #include "base/bytes.h"
 #include "engine/compiler.h"
 #include "engine/plan/builder.h"
-#include "engine/plan/constant_pool.h"
+#include "engine/graph/constant_pool.h"
 #include "engine/session.h"
 #include "kernels/blocked/pack.h"
 #include "kernels/matmul/pack.h"

@@ -1,4 +1,4 @@
-#include "engine/plan/constant_pool.h"
+#include "engine/graph/constant_pool.h"
 
 #include <cstring>
 #include <map>

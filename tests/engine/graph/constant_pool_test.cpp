@@ -1,5 +1,5 @@
 // Weights are held once per process.
-#include "engine/plan/constant_pool.h"
+#include "engine/graph/constant_pool.h"
 
 #include <catch2/catch.hpp>
 
