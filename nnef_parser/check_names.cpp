@@ -72,16 +72,16 @@ class Names {
       for_each_invocation(*assignment.right, [&](const Invocation& call) {
         for (const Argument& argument : call.arguments) {
           if (!takes_symbols(argument.name)) continue;
-          std::vector<const Expression*> open{argument.value};
-          while (!open.empty()) {
-            const Expression* e = open.back();
-            open.pop_back();
+          open_.assign(1, argument.value);
+          while (!open_.empty()) {
+            const Expression* e = open_.back();
+            open_.pop_back();
             const FragmentDefinition* declaration = context_.resolve(call.name);
             if (const auto* identifier = e->as<Identifier>();
                 identifier && declaration && creates(call.name)) {
               symbols_.insert(identifier->name);
             }
-            for_each_operand(*e, [&](const Expression& operand) { open.push_back(&operand); });
+            for_each_operand(*e, [&](const Expression& operand) { open_.push_back(&operand); });
           }
         }
       });
@@ -114,12 +114,12 @@ class Names {
   void body(const std::vector<Assignment>& assignments, std::unordered_set<std::string_view>& known) {
     for (const Assignment& assignment : assignments) {
       expression(*assignment.right, known);
-      std::vector<const Expression*> open{assignment.left};
-      while (!open.empty()) {
-        const Expression* e = open.back();
-        open.pop_back();
+      open_.assign(1, assignment.left);
+      while (!open_.empty()) {
+        const Expression* e = open_.back();
+        open_.pop_back();
         if (const auto* identifier = e->as<Identifier>()) known.insert(identifier->name);
-        for_each_operand(*e, [&](const Expression& operand) { open.push_back(&operand); });
+        for_each_operand(*e, [&](const Expression& operand) { open_.push_back(&operand); });
       }
     }
   }
@@ -127,16 +127,16 @@ class Names {
   // Loop variables are known in their comprehension only; knowing them longer hides no error that the
   // expander misses.
   void expression(const Expression& root, std::unordered_set<std::string_view>& known) {
-    std::vector<const Expression*> open{&root};
+    open_.assign(1, &root);
     std::unordered_set<std::string_view> loops;
-    for (size_t i = 0; i < open.size(); ++i) {
-      const Expression* e = open[i];
+    for (size_t i = 0; i < open_.size(); ++i) {
+      const Expression* e = open_[i];
       if (const auto* comprehension = e->as<Comprehension>()) {
         for (const auto& iterator : comprehension->iterators) loops.insert(iterator.name);
       }
-      for_each_operand(*e, [&](const Expression& operand) { open.push_back(&operand); });
+      for_each_operand(*e, [&](const Expression& operand) { open_.push_back(&operand); });
     }
-    for (const Expression* e : open) {
+    for (const Expression* e : open_) {
       if (const auto* identifier = e->as<Identifier>()) {
         if (!known.count(identifier->name) && !symbols_.count(identifier->name) &&
             !loops.count(identifier->name)) {
@@ -167,7 +167,7 @@ class Names {
     const size_t count = declaration->parameters.size();
     const bool by_text =
         is_standard(*declaration) && is_positional_elementwise(e.name) && e.arguments.size() <= count;
-    std::vector<bool> given(count, false);
+    given_.assign(count, false);
     size_t position = 0;
     for (const Argument& argument : e.arguments) {
       int index = declaration->parameter_index(argument.name);
@@ -182,11 +182,11 @@ class Names {
         }
         index = static_cast<int>(position++);
       }
-      if (index >= 0) given[static_cast<size_t>(index)] = true;  // other names are for the operation itself
+      if (index >= 0) given_[static_cast<size_t>(index)] = true;  // other names are for the operation itself
     }
     for (size_t i = 0; i < count; ++i) {
       const Parameter& parameter = declaration->parameters[i];
-      if (given[i] || parameter.default_value || lenient_default(*declaration, parameter.name)) continue;
+      if (given_[i] || parameter.default_value || lenient_default(*declaration, parameter.name)) continue;
       context_.report("missing-argument", name + ": the argument " + quoted(parameter.name) + " is missing",
                       e.place);
     }
@@ -196,6 +196,8 @@ class Names {
   std::unordered_set<std::string_view> symbols_;
   std::unordered_set<std::string_view> seen_;
   std::vector<const FragmentDefinition*> reached_;
+  std::vector<const Expression*> open_;  // of the expression at hand: what is still to be looked at
+  std::vector<bool> given_;              // of the call at hand: the parameters
 };
 
 }  // namespace

@@ -10,6 +10,7 @@ bool Fact::is_static() const {
 
 std::optional<Shape> Fact::static_shape() const {
   Shape out;
+  out.reserve(shape.size());
   for (const auto& d : shape) {
     if (!d.is_constant()) return std::nullopt;
     out.push_back(d.value());

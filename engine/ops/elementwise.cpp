@@ -34,6 +34,7 @@ Error in_context(const NodeReader& c, const Error& error) {
 
 DimShape broadcast_facts(const NodeReader& c, const std::vector<const Fact*>& facts) {
   std::vector<const DimShape*> shapes;
+  shapes.reserve(facts.size());
   for (const Fact* fact : facts) shapes.push_back(&fact->shape);
   try {
     return broadcast_leading(c.signature().name, shapes);
@@ -196,8 +197,9 @@ std::optional<Dim> combine(std::string_view name, const Dim& a, const Dim& b) {
 template <class F>
 bool each_known(const Fact& x, const Fact& y, const Fact& out, F&& f) {
   const auto a = known_dims(x), b = known_dims(y);
+  if (!a || !b || !out.is_static()) return false;
   const auto shape = out.static_shape();
-  if (!a || !b || !shape || volume_of(*shape) > kMaxKnownItems) return false;
+  if (volume_of(*shape) > kMaxKnownItems) return false;
   const auto a_strides = broadcast_strides(*x.static_shape(), *shape),
              b_strides = broadcast_strides(*y.static_shape(), *shape);
   for (Odometer<2> o(*shape, {a_strides, b_strides}); o.more(); o.next()) {

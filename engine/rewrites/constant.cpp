@@ -19,6 +19,10 @@ bool is_foldable(const Node& node) {
 // is left alone: the run tells, if it gets there.
 std::vector<Tensor> values_of(const RewriteContext& c) {
   const Node& node = c.node();
+  const bool known =
+      std::ranges::all_of(node.facts, [](const Fact& fact) { return fact.constant != nullptr; });
+  if (!known && std::ranges::any_of(node.inputs, [&](Outlet input) { return c.constant(input) == nullptr; }))
+    return {};
   std::vector<Tensor> values;
   size_t result_bytes = 0, argument_bytes = 0;
   for (const Fact& fact : node.facts) {
@@ -31,7 +35,6 @@ std::vector<Tensor> values_of(const RewriteContext& c) {
   std::vector<Tensor> arguments;
   for (const Outlet& input : node.inputs) {
     const Tensor* value = c.constant(input);
-    if (value == nullptr) return {};
     // Codes are there to become numbers: once is better than in every run.
     const bool codes = value->dtype() == DataType::u8 || value->dtype() == DataType::i8;
     argument_bytes += value->byte_size() * (codes ? sizeof(int64_t) : 1);

@@ -254,11 +254,10 @@ std::optional<GroupsOperand> groups_operand(const RewriteContext& c) {
   const Node& node = c.node();
   for (const size_t side : {0U, 1U}) {
     const Outlet other = node.inputs[1 - side];
-    const auto shape = c.fact(other).static_shape();
-    if (!shape || !is_plain_f32(c.fact(other)) || !c.fact(node.inputs[side]).same_type(node.facts[0]))
-      continue;
+    if (!is_plain_f32(c.fact(other)) || !c.fact(node.inputs[side]).same_type(node.facts[0])) continue;
     auto g = groups_behind(c, node.inputs[side]);
-    if (!g || shape->size() > static_cast<size_t>(g->codes.rank()) ||
+    const auto shape = g ? c.fact(other).static_shape() : std::nullopt;
+    if (!shape || shape->size() > static_cast<size_t>(g->codes.rank()) ||
         volume_of(*shape) > std::max<int64_t>(1, g->codes.size() / kLeastGroup))
       continue;
     int nodes = kMostOperations;

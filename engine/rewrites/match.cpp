@@ -1,6 +1,7 @@
 #include "engine/rewrites/match.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 
 namespace nnefrun {
@@ -62,10 +63,10 @@ std::optional<Tensor> rounded(const Shape& shape, const std::vector<double>& val
 }
 
 bool is_computable(const Node& node) {
-  static constexpr std::string_view kNever[] = {"tract_core_external", "variable", "update",
-                                                "tract_onnx_random", "tract_onnx_multinomial"};
+  static const std::array kNever = {find_op("tract_core_external"), find_op("variable"), find_op("update"),
+                                    find_op("tract_onnx_random"), find_op("tract_onnx_multinomial")};
   return !node.op->stateful && node.bodies.empty() && node.op->eval != nullptr &&
-         std::find(std::begin(kNever), std::end(kNever), node.op->name) == std::end(kNever);
+         std::find(kNever.begin(), kNever.end(), node.op) == kNever.end();
 }
 
 std::optional<Tensor> constant_value(const RewriteContext& c, Outlet outlet, bool integers, int& nodes) {
@@ -73,7 +74,7 @@ std::optional<Tensor> constant_value(const RewriteContext& c, Outlet outlet, boo
   if (fact.quant || (integers && !is_integer(fact.dtype))) return std::nullopt;
   if (fact.constant) return *fact.constant;
   const Node& node = c.graph.node(outlet);
-  if (!is_computable(node) || node.inputs.empty() || !fact.static_shape() || --nodes < 0) return std::nullopt;
+  if (!is_computable(node) || node.inputs.empty() || !fact.is_static() || --nodes < 0) return std::nullopt;
   std::vector<Tensor> arguments;
   for (const Outlet& input : node.inputs) {
     auto argument = constant_value(c, input, integers, nodes);
