@@ -9,7 +9,7 @@ namespace {
 
 constexpr int kGroup = 4;
 constexpr bool kWidens = false;
-constexpr int kOffset = 0, kSlack = 2 * 15 * 64;
+constexpr int kOffset = 0, kSlack = 0;
 
 typedef __m512i W;
 typedef __m512i A;

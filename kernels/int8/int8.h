@@ -108,7 +108,7 @@ struct Int8Kernels {
   int lanes, group, vectors, rows;
   bool widens;          // product() first copies the left side: to 16 bits, or in whole steps of 64 bytes
   int32_t x_offset;     // what product() subtracts from x: `start` holds the rest
-  int slack;            // bytes that are read behind packed weights
+  int slack;            // bytes that are read behind packed weights, save those of whole steps of AMX rows
   bool depthwise_dots;  // depthwise convolutions with weights of 8 bits run by dot products over taps
   void (*product)(const CodeProduct&);
   void (*depthwise)(const CodeDepthwise&);

@@ -9,12 +9,23 @@ int8_t weight_at(const CodeWeights& s, int64_t column, int64_t channel, int64_t 
   return static_cast<int8_t>(static_cast<uint8_t>(code) ^ s.flip);
 }
 
+// Bytes that a row reads behind the last panel. AMX rows go through all taps in whole steps of kAmxBytes
+// where they copy the left side.
+int64_t slack_of(const CodeWeights& s, const Int8Kernels& kernels) {
+  if (kernels.rows != kAmxRows) return kernels.slack;
+  const int64_t depth = s.taps * packed_depth(s.channels, kernels.group);
+  const int64_t vectors = cut_panels(s.columns, kernels.lanes, kernels.vectors).vectors;
+  const int64_t widest = vectors < kernels.vectors ? vectors : kernels.vectors;
+  return (round_up_to(depth, kAmxBytes) - depth) * widest * kernels.lanes;
+}
+
 }  // namespace
 
 size_t packed_codes_size(const CodeWeights& s, const Int8Kernels& kernels) {
   const int64_t items =
       round_up_to(s.columns, kernels.lanes) * s.taps * packed_depth(s.channels, kernels.group);
-  return static_cast<size_t>(round_up_to(items + kernels.slack, kernels.slack > 0 ? 64 : 1));
+  const int64_t slack = slack_of(s, kernels);
+  return static_cast<size_t>(round_up_to(items + slack, slack > 0 ? 64 : 1));
 }
 
 void pack_codes(const CodeWeights& s, int8_t* packed, const Int8Kernels& kernels) {

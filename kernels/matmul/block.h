@@ -7,6 +7,11 @@
 
 namespace nnefrun::kernels {
 
+// What the width of a last panel of packed B is a multiple of: kTailColumns, or a vector where that is less.
+// Wider vectors reach into the next p, in the last one beyond the panel.
+constexpr int64_t kTailColumns = 8;
+constexpr int64_t tail_unit(int64_t lanes) { return lanes < kTailColumns ? lanes : kTailColumns; }
+
 // C (+)= A * B for one k block. See matmul.h for the panels.
 struct MatmulBlock {
   int64_t m = 0, n = 0, k = 0;
@@ -33,7 +38,7 @@ struct GemvBlock {
   const float* w = nullptr;
   int64_t w_row_stride = 0;  // row-major form: items from p to p + 1, unit column stride
   int64_t panel = 0;         // packed form (REQUIRES: m = 1): the width of the panels (mr or nr; or less, a
-                             // multiple of a vector, REQUIRES: n <= panel), else 0
+                             // multiple of tail_unit(), REQUIRES: n <= panel), else 0
   int64_t panel_stride = 0;  // items from one panel to the next
   float* y = nullptr;
   int64_t y_row_stride = 0;

@@ -422,12 +422,12 @@ NNEFRUN_INLINE void gemv_packed(const GemvBlock& g) {
   for (; j < g.n; j += kWidth) gemv_panels<kWidth, 1>(g, j);
 }
 
-// A last panel of B, of fewer vectors than the others have.
-template <int kVectors>
+// A last panel of B, narrower than the others.
+template <int kWidth>
 NNEFRUN_INLINE void gemv_tail(const GemvBlock& g) {
-  if constexpr (kVectors * kLanes < kNr) {
-    if (g.panel == kVectors * kLanes) return gemv_panels<kVectors * kLanes, 1>(g, 0);
-    gemv_tail<kVectors + 1>(g);
+  if constexpr (kWidth < kNr) {
+    if (g.panel == kWidth) return gemv_panels<kWidth, 1>(g, 0);
+    gemv_tail<kWidth + tail_unit(kLanes)>(g);
   }
 }
 
@@ -485,7 +485,7 @@ void gemv(const GemvBlock& g) {
   } else if (g.panel == kMr) {
     gemv_packed<kMr>(g);
   } else if (g.panel != 0) {
-    gemv_tail<1>(g);
+    gemv_tail<tail_unit(kLanes)>(g);
   } else {
     gemv_in_place(g);
   }

@@ -22,6 +22,7 @@ constexpr int kRowCount = static_cast<int>(sizeof(kRows) / sizeof(kRows[0]));
 
 // Floats that a vector load may reach beyond a packed layout.
 constexpr int64_t kSlack = 16;
+static_assert(kSlack >= kTailColumns);
 // Below this depth a dot product is mostly its final sum across lanes, and packing wins.
 constexpr int64_t kDotDepth = 32;
 // Floats of a matrix that stays in the first caches even when it is read in narrow columns.
@@ -36,7 +37,7 @@ int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
 
 // Columns of the last panel of a packed B, if it has fewer than nr, else 0.
 int64_t tail_width(int64_t n, const MatmulKernel& kernel) {
-  const int64_t width = round_up(n % kernel.nr, kernel.lanes);
+  const int64_t width = round_up(n % kernel.nr, tail_unit(kernel.lanes));
   return width < kernel.nr ? width : 0;
 }
 // Columns of a packed B in panels of nr.

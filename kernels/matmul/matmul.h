@@ -9,7 +9,7 @@
 //
 // Packed layouts. k is cut into blocks of matmul_k_block(kernel, k) (the last may be shorter). Within a
 // block, A is cut into panels of mr rows, B into panels of nr columns. The last panel of A is filled up with
-// zeros to mr, that of B to whole vectors (`lanes` columns):
+// zeros to mr, that of B to a multiple of 8 columns, or of `lanes` where that is less:
 //   packed A: for each k block, for each panel, for each p in the block: mr items     (layout "a_f32_<mr>")
 //   packed B: for each k block, for each panel, for each p in the block: nr items     (layout "b_f32_<nr>")
 //   by panels: for each panel of B, for each p in k: nr items

@@ -373,3 +373,33 @@ TEST_CASE("codes from and to reals are bit for bit those of the reference", "[ke
     }
   });
 }
+
+// AMX rows go through the whole depth in steps of kAmxBytes, other rows end with the weights.
+TEST_CASE("packed codes reach as far as rows read, and no further", "[kernels][int8]") {
+  int count = 0;
+  const Int8Kernels* const* rows = int8_rows(&count);
+  for (int i = 0; i < count; ++i) {  // sizes need no machine that runs the row
+    const Int8Kernels& row = *rows[i];
+    const bool tiles = row.rows == kAmxRows;
+    for (const int64_t columns : {1, 16, 17, 24, 32, 33, 48, 64, 1000}) {
+      for (const int64_t channels : {1, 3, 16, 24, 32, 60, 64, 68, 96, 144, 192}) {
+        for (const int64_t taps : {1, 3, 9, 16}) {
+          INFO(row.isa_suffix << " columns " << columns << " channels " << channels << " taps " << taps);
+          CodeWeights w;
+          w.columns = columns, w.channels = channels, w.taps = taps;
+          const int64_t depth = taps * packed_depth(channels, row.group);
+          const int64_t read = tiles ? round_up_to(depth, kAmxBytes) : depth;
+          const PanelCut cut = cut_panels(columns, row.lanes, row.vectors);
+          int64_t end = 0;
+          for (int64_t panel = 0; panel < cut.panels; ++panel) {
+            const int64_t first = panel_start(cut, panel), last = panel_start(cut, panel + 1);
+            end = std::max(end, row.lanes * (first * depth + (last - first) * read));
+          }
+          const auto size = static_cast<int64_t>(packed_codes_size(w, row));
+          REQUIRE(size >= end + row.slack);
+          REQUIRE(size < end + row.slack + row.lanes * (read - depth) + 64);
+        }
+      }
+    }
+  }
+}
