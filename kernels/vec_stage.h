@@ -47,10 +47,39 @@ NNEFRUN_INLINE void stage_pairs(const StagePlane& s, const float* row, float* ou
   for (int64_t j = i; j < high[1]; ++j) odd[j] = x[2 * j + 1];
 }
 
+// Rows without gaps between them, columns one after the other; [low, high) of a row lie inside. Whole
+// vectors, which reach into what is written after them.
+NNEFRUN_INLINE void stage_lines(const StagePlane& s, int64_t low, int64_t high) {
+  const int64_t count = high - low, right = s.length - high;
+  const V outside = vset(s.outside);
+  float* out = s.out;
+  for (int64_t r = 0; r < s.rows; ++r, out += s.length) {
+    const int64_t at = s.first_row + r;
+    if (at < 0 || at >= s.height) {
+      for (int64_t i = 0; i + kLanes < s.length; i += kLanes) vstore(out + i, outside);
+      vstore(out + s.length - kLanes, outside);
+      continue;
+    }
+    const float* row = s.x + at * s.width + s.first_column + low;
+    float* inside = out + low;
+    if (low > 0) vstore(out, outside);
+    for (int64_t i = 0; i + kLanes < count; i += kLanes) vstore(inside + i, vload(row + i));
+    vstore(inside + count - kLanes, vload(row + count - kLanes));
+    if (r + 1 < s.rows && right > 0) {
+      vstore(out + high, outside);
+    } else {
+      fill_items(out + high, right, s.outside);
+    }
+  }
+}
+
 void stage(const StagePlane& s) {
   const int64_t items = s.phases * s.length;
   int64_t low = 0, high = 0;
   stage_bounds(s, s.first_column, &low, &high);
+  if (s.x != nullptr && s.stride == 1 && s.row_step == 1 && high - low >= kLanes && low <= kLanes &&
+      s.length - high <= kLanes)
+    return stage_lines(s, low, high);
   for (int64_t r = 0; r < s.rows; r += s.row_step) {
     float* out = s.out + r * items;
     const int64_t at = s.first_row + r;

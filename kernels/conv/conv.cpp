@@ -269,15 +269,22 @@ struct Convolution {
     }
   }
 
+  // What depthwise() takes from `bases`: where the taps are, in all channels and patches.
+  void place_taps() const {
+    const Staging g = staging_of(s, 1, s.out[2]);
+    int64_t* offset = reinterpret_cast<int64_t*>(bases);
+    for (int64_t y = 0; y < s.filter[1]; ++y) {
+      for (int64_t x = 0; x < s.filter[2]; ++x) *offset++ = tap_offset(g, y, x);
+    }
+  }
   void depthwise(int64_t batch, int64_t channel) const {
     const int64_t per_group = s.out_channels / s.groups;
     const int64_t taps = s.filter[1] * s.filter[2], plane_items = s.out[1] * s.out[2];
     const int64_t step = depthwise_rows_at_once(s);
     const Epilogue epilogue = epilogue_of(batch);
-    int64_t* offsets = reinterpret_cast<int64_t*>(bases);
     DepthwiseRows d;
     d.x = staged;
-    d.taps = offsets;
+    d.taps = reinterpret_cast<const int64_t*>(bases);
     d.height = static_cast<int32_t>(s.filter[1]);
     d.width = static_cast<int32_t>(s.filter[2]);
     d.columns = s.out[2];
@@ -286,7 +293,6 @@ struct Convolution {
       for (int64_t row = 0; row < s.out[1]; row += step) {
         const Patch patch = {row, smaller(step, s.out[1] - row), 0, s.out[2]};
         const Staging g = staging_of(s, patch.rows, patch.columns);
-        for (int64_t t = 0; t < taps; ++t) offsets[t] = tap_offset(g, t / s.filter[2], t % s.filter[2]);
         d.row_step = s.stride[1] * g.row_items();
         d.input_row = g.row_items();
         d.rows = patch.rows;
@@ -374,6 +380,7 @@ void conv_f32(const ConvArgs& args, void* workspace, const MatmulKernel& kernel)
                             space + parts.bases + parts.panels,
                             space + parts.bases,
                             space};
+  if (depthwise && parts.bases > 0) conv.place_taps();
   const int64_t per_group = s.out_channels / s.groups;
   const int64_t group_items = static_cast<int64_t>(packed_conv_weights_size(s, kernel)) / s.groups;
   for (int64_t batch = 0; batch < s.batch; ++batch) {
