@@ -83,11 +83,11 @@ Tensor taken_from_pool(Tensor constant) {
   const auto [first, last] = p.entries.equal_range(key);
   for (auto it = first; it != last; ++it) {
     std::shared_ptr<const Tensor> known = it->second.lock();
-    if (!known || known->bytes() != constant.bytes()) continue;
+    if (!known || known->bytes() != constant.bytes() || known->dtype() != constant.dtype()) continue;
     // Counted: `constant`, and `known` here. Whoever wants another one has to come through the lock.
     if (known.use_count() != 2) return constant;
     p.entries.erase(it);
-    return *known;
+    return known->reshaped(constant.shape());  // which may have been given another shape since
   }
   return constant;
 }

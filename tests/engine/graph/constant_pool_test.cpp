@@ -82,5 +82,33 @@ TEST_CASE("graphs of one archive hold a shared tensor once, packed") {
   CHECK(Session(b).run({x})[0].shape() == Shape{1, 64});
 }
 
+// A factor is multiplied into weights where they lie, when nobody else reads them.
+TEST_CASE("weights that take a factor keep their shape, and those of another graph their items") {
+  const char* text =
+      "version 1.0;\ngraph net(x) -> (y, z) {\n  x = external<scalar>(shape = [1, 3, 64]);\n"
+      "  w = variable<scalar>(shape = [1024, 64], label = 'w');\n  v = unsqueeze(w, axes = [0]);\n"
+      "  y = matmul(x, v, transposeB = true) * 0.5;\n  u = variable<scalar>(shape = [1, 1024, 64], label = "
+      "'u');\n"
+      "  z = matmul(x, u, transposeB = true) * 0.25 + matmul(x, u, transposeB = true);\n}\n";
+  const Archive archive = Archive::of_members(
+      "net.nnef",
+      {text_member("graph.nnef", text), tensor_member("w", ramp(1 << 16, -3), TensorFileForm::khronos),
+       tensor_member("u", ramp(1 << 16, 2).reshaped({1, 1024, 64}), TensorFileForm::khronos)});
+  CompileOptions naive;
+  naive.optimize = false;
+  const Tensor x = ramp(192, 1).reshaped({1, 3, 64});
+  const auto expected = Session(compile_model(archive, naive)).run({x});
+  for (int again = 0; again < 2; ++again) {
+    const auto model = compile_model(archive, {});
+    REQUIRE(model->plan);
+    const auto found = Session(model).run({x});
+    for (size_t r = 0; r < 2; ++r) {
+      REQUIRE(found[r].shape() == expected[r].shape());
+      for (int64_t i = 0; i < found[r].size(); ++i)
+        REQUIRE(found[r].data<float>()[i] == Approx(expected[r].data<float>()[i]).epsilon(1e-5));
+    }
+  }
+}
+
 }  // namespace
 }  // namespace nnefrun

@@ -5,8 +5,8 @@
 
 #include "base/bytes.h"
 #include "engine/compiler.h"
-#include "engine/plan/builder.h"
 #include "engine/graph/constant_pool.h"
+#include "engine/plan/builder.h"
 #include "engine/session.h"
 #include "kernels/blocked/pack.h"
 #include "kernels/matmul/pack.h"
@@ -72,6 +72,14 @@ TEST_CASE("packing: the pool lets go of what has one reader", "[packing]") {
   CHECK(taken.is_exclusive());
   const Tensor other = pooled_constant(noise({64, 64}, 7));
   CHECK(other.bytes() != bytes);  // nobody finds what may be given back
+  CHECK(taken.is_exclusive());
+}
+
+TEST_CASE("packing: what the pool lets go of keeps the shape that it has now", "[packing]") {
+  Tensor first = pooled_constant(noise({64, 64}, 8));
+  first = first.reshaped({1, 64, 64});
+  const Tensor taken = taken_from_pool(std::move(first));
+  CHECK(taken.shape() == Shape{1, 64, 64});
   CHECK(taken.is_exclusive());
 }
 
