@@ -16,11 +16,11 @@
 namespace nnefrun {
 namespace {
 
-constexpr std::align_val_t kAlignment{64};
-constexpr uintptr_t kPage = 4096;
+constexpr uintptr_t kPage = 4096, kLargePage = uintptr_t{2} << 20;
 
 struct FreeBytes {
-  void operator()(std::byte* bytes) const { ::operator delete(bytes, kAlignment); }
+  std::align_val_t alignment;
+  void operator()(std::byte* bytes) const { ::operator delete(bytes, alignment); }
 };
 
 Error unreadable(const std::string& name, const std::string& why) {
@@ -114,16 +114,16 @@ std::string read_text(const ByteSource& source, uint64_t max_bytes) {
 }
 
 std::shared_ptr<std::byte> allocate_bytes(size_t bytes) {
-  auto* memory =
-      static_cast<std::byte*>(::operator new(std::max<size_t>(bytes, 1), kAlignment, std::nothrow));
+  // Filling fresh 4 KiB pages costs more than copying into them; large pages, of which only whole ones are
+  // taken, make a large buffer twice as fast to fill. What alignment leaves out is address space, not memory.
+  const bool is_large = sizeof(void*) == 8 && bytes >= kLargePage;
+  const std::align_val_t alignment{is_large ? kLargePage : 64};
+  auto* memory = static_cast<std::byte*>(::operator new(std::max<size_t>(bytes, 1), alignment, std::nothrow));
   if (memory == nullptr) throw Error("out-of-memory", "cannot allocate " + std::to_string(bytes) + " bytes");
 #ifdef MADV_HUGEPAGE
-  // Filling fresh 4 KiB pages costs more than copying into them; huge pages make a large buffer twice as fast
-  // to fill.
-  constexpr size_t kLarge = size_t{4} << 20;
-  if (bytes >= kLarge) advise(memory, memory + bytes, MADV_HUGEPAGE);
+  if (is_large) advise(memory, memory + bytes, MADV_HUGEPAGE);
 #endif
-  return {memory, FreeBytes()};
+  return {memory, FreeBytes{alignment}};
 }
 
 bool is_allocated(const std::shared_ptr<const void>& owner) {
