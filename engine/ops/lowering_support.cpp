@@ -83,7 +83,7 @@ bool pool_window(const Graph& graph, const Node& node, PlanBuilder* b, PoolParam
 }
 
 Tensor packed_floats(int64_t items) {
-  constexpr int64_t kSmall = int64_t{1} << 20;
+  constexpr int64_t kSmall = int64_t{1} << 18;
   Tensor packed = Tensor::uninitialized(DataType::f32, {items});
   if (items <= kSmall) populate(packed, 0, items);
   return packed;
