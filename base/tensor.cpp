@@ -38,8 +38,7 @@ size_t byte_size_of(DataType dtype, const Shape& shape) {
     return static_cast<size_t>(volume / block) * block_bytes(dtype);
   }
   size_t bytes = 0;
-  if (__builtin_mul_overflow(static_cast<size_t>(volume), item_size(dtype), &bytes) || bytes > size_t{1}
-                                                                                                   << 62) {
+  if (__builtin_mul_overflow(static_cast<size_t>(volume), item_size(dtype), &bytes) || bytes > size_t{1} << 62) {
     throw Error("shape-overflow", "a tensor of shape " + to_string(shape) + " does not fit in memory");
   }
   return bytes;
@@ -83,8 +82,7 @@ Tensor Tensor::wrap(DataType dtype, Shape shape, std::shared_ptr<const void> own
 Tensor Tensor::of_strings(Shape shape, std::vector<std::string> strings) {
   Tensor t = uninitialized(DataType::string, std::move(shape));
   if (static_cast<int64_t>(strings.size()) != t.size_) {
-    throw Error("shape-mismatch",
-                std::to_string(strings.size()) + " strings for shape " + to_string(t.shape_));
+    throw Error("shape-mismatch", std::to_string(strings.size()) + " strings for shape " + to_string(t.shape_));
   }
   t.strings_ = std::make_shared<const std::vector<std::string>>(std::move(strings));
   return t;
@@ -115,8 +113,7 @@ Tensor Tensor::reshaped(Shape shape) const {
 
 Tensor Tensor::reinterpreted(DataType dtype) const {
   if (item_size(dtype) != item_size(dtype_) || item_size(dtype) == 0) {
-    throw Error("dtype-mismatch",
-                "cannot read " + std::string(name_of(dtype_)) + " items as " + std::string(name_of(dtype)));
+    throw Error("dtype-mismatch", "cannot read " + std::string(name_of(dtype_)) + " items as " + std::string(name_of(dtype)));
   }
   Tensor t = *this;
   t.dtype_ = dtype;
@@ -141,8 +138,7 @@ double Tensor::as_double(int64_t i) const {
     case DataType::complex32: return static_cast<float>(data<Half>()[2 * i]);
     case DataType::complex64: return data<float>()[2 * i];
     case DataType::complex128: return data<double>()[2 * i];
-    default:
-      throw Error("dtype-mismatch", "items of type " + std::string(name_of(dtype_)) + " are not numbers");
+    default: throw Error("dtype-mismatch", "items of type " + std::string(name_of(dtype_)) + " are not numbers");
   }
 }
 
