@@ -27,7 +27,8 @@ function(nnefrun_room name)
       target_compile_options(${name} PRIVATE $<$<CONFIG:Release>:-Os> -ffunction-sections -fdata-sections)
     endif()
     foreach(source IN LISTS ROOM_FAST)
-      set_property(SOURCE "${CMAKE_CURRENT_SOURCE_DIR}/${source}" APPEND PROPERTY COMPILE_OPTIONS $<$<CONFIG:Release>:-O3>)
+      set_property(SOURCE "${CMAKE_CURRENT_SOURCE_DIR}/${source}" APPEND PROPERTY COMPILE_OPTIONS
+                   $<$<CONFIG:Release>:-O3> $<$<CONFIG:RelWithDebInfo>:-O1>)  # the latter: sanitizers, -Og else
       set_property(SOURCE "${CMAKE_CURRENT_SOURCE_DIR}/${source}" PROPERTY SKIP_PRECOMPILE_HEADERS ON)
     endforeach()
   else()
